@@ -1,0 +1,68 @@
+# Two commands do all the set-up: `make serve` and `make test`. `make` alone lists the rest.
+PYTHON ?= python3
+PY     := .venv/bin/python
+MODEL  ?= $(if $(filter-out auto,$(BIREFNET_MODEL)),$(BIREFNET_MODEL),u2net)
+
+export BENTOML_DO_NOT_TRACK ?= True
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check fix model bench bento docs lock clean
+
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+serve: .venv/.base ## set everything up and serve on port 55433
+	@$(if $(BIREFNET_MODEL_PATH),true,$(PY) -m scripts.register_model --model $(MODEL))
+	@exec .venv/bin/bentoml serve service.public:BackgroundRemoval
+
+test: .venv/.dev ## set everything up and run the tests
+	@$(PY) -m scripts.download_model --model u2netp
+	@$(PY) -m pytest $(ARGS)
+
+check: .venv/.dev ## lint, format, types, import rules
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+fix: .venv/.dev ## repair what lint and format can repair
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+model: .venv/.base ## download and register a model: make model MODEL=u2netp
+	@$(PY) -m scripts.register_model --model $(MODEL)
+
+bench: .venv/.dev ## measure against rembg on this machine (about 15 minutes)
+	@$(PY) -m scripts.register_model --model u2net
+	@$(PY) -m scripts.register_model --model u2netp
+	@$(PY) -m scripts.bench $(ARGS)
+	@$(PY) -m scripts.bench_quality
+
+bento: .venv/.dev ## build the Bento
+	@$(PY) -m scripts.register_model --model $(MODEL)
+	@.venv/bin/bentoml build
+
+docs: .venv/.dev ## regenerate docs/configuration.md and .env.example
+	@$(PY) -m scripts.write_docs
+
+lock: .venv/.dev ## resolve the dependencies anew
+	@.venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
+	@.venv/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-emit-index-url --no-header -q -c requirements.lock -o requirements-dev.lock
+
+clean: ## remove the environment and everything built
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+		|| { echo "Python 3.11 to 3.13 is needed; say which: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+.venv/.base: requirements.lock | .venv/bin/python
+	@$(PY) -m pip install --disable-pip-version-check -q --require-hashes -r requirements.lock
+	@touch $@
+
+.venv/.dev: requirements-dev.lock | .venv/bin/python
+	@$(PY) -m pip install --disable-pip-version-check -q --require-hashes -r requirements-dev.lock
+	@touch $@ .venv/.base
