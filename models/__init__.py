@@ -1,0 +1,1 @@
+"""Arrays in, alpha mattes out. No bytes of users, no HTTP, no environment."""

@@ -1,0 +1,52 @@
+"""No network at all: brightness becomes alpha. For tests, never for users."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from models.engine import EngineConfig, EngineInfo, U8Array
+from models.errors import InferenceFailed
+from models.spec import Precision
+
+
+class FakeEngine:
+    """A full engine whose matte is the picture's green channel.
+
+    A picture may ask for time: one whose first pixel is ``(255, 0, b)`` takes ``b / 50`` seconds, so that a
+    test can hold a running service in the middle of a batch.
+
+    Args:
+        graph: Ignored.
+        config: How to open it.
+        seconds_per_item: How long each item takes, to make queues observable.
+    """
+
+    def __init__(self, graph: Path, config: EngineConfig, seconds_per_item: float = 0.0) -> None:
+        self._seconds_per_item = seconds_per_item
+        self._closed = False
+        self._info = EngineInfo("fake", "fake 1", "cpu", Precision.F32, config.max_batch)
+
+    @property
+    def info(self) -> EngineInfo:
+        """What really runs."""
+        return self._info
+
+    def predict(self, batch: U8Array) -> U8Array:
+        """Run one batch; see `models.engine.Engine`."""
+        if self._closed:
+            raise InferenceFailed("the engine is closed")
+        time.sleep(self._seconds_per_item * len(batch) + sum(_seconds_asked(item) for item in batch))
+        return np.ascontiguousarray(batch[..., 1])
+
+    def close(self) -> None:
+        """Nothing to give back. May be called twice."""
+        self._closed = True
+
+
+def _seconds_asked(item: U8Array) -> float:
+    """What the first pixel of a model input asks for, in seconds."""
+    red, green, blue = item[0, 0].tolist()
+    return float(blue) / 50 if (red, green) == (255, 0) else 0.0

@@ -1,0 +1,116 @@
+"""The root of the error tree, and what can go wrong with our own artefacts and machines.
+
+The tree::
+
+    BackgroundRemovalError          code, public_message, retryable
+    └─ ModelError                   something is wrong with our artefacts
+       ├─ CheckpointError           the file of weights
+       │  ├─ ChecksumMismatch
+       │  ├─ ModelNotFound
+       │  └─ DownloadFailed
+       ├─ EngineError               the runtime
+       │  ├─ EngineUnavailable
+       │  └─ EngineIncompatible
+       └─ InferenceFailed           a forward pass
+          └─ OutOfDeviceMemory
+
+The callers' faults and the service's own are in ``service/errors.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class BackgroundRemovalError(Exception):
+    """Anything this product raises on purpose.
+
+    Args:
+        detail: What happened, for the log. Shown to a caller only where the class says so.
+        fields: Extra members of the problem body, named as the specification names them.
+    """
+
+    code: ClassVar[str] = "INTERNAL_ERROR"
+    public_message: ClassVar[str] = "An internal error occurred"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, detail: str | None = None, **fields: Any) -> None:
+        super().__init__(detail or self.public_message)
+        self.fields = fields
+
+    @property
+    def detail(self) -> str:
+        """The sentence a caller may read; never exception text, paths or a caller's bytes."""
+        return self.public_message
+
+
+class ModelError(BackgroundRemovalError):
+    """Something is wrong with our artefacts."""
+
+    code = "MODEL_ERROR"
+    public_message = "The model is not usable"
+
+
+class CheckpointError(ModelError):
+    """The file of weights cannot be used."""
+
+    code = "CHECKPOINT_ERROR"
+    public_message = "The model file cannot be used"
+
+
+class ChecksumMismatch(CheckpointError):
+    """A file is not the one the catalogue describes."""
+
+    code = "CHECKSUM_MISMATCH"
+    public_message = "The model file is not the one the catalogue describes"
+
+
+class ModelNotFound(CheckpointError):
+    """A named model is neither in the catalogue nor in the store."""
+
+    code = "MODEL_NOT_FOUND"
+    public_message = "The model was not found"
+
+
+class DownloadFailed(CheckpointError):
+    """No source of a model could be fetched."""
+
+    code = "DOWNLOAD_FAILED"
+    public_message = "The model could not be downloaded"
+    retryable = True
+
+
+class EngineError(ModelError):
+    """A runtime cannot be used."""
+
+    code = "ENGINE_ERROR"
+    public_message = "The inference engine cannot be used"
+
+
+class EngineUnavailable(EngineError):
+    """The runtime is not installed here; the message says what to install."""
+
+    code = "ENGINE_UNAVAILABLE"
+    public_message = "The inference engine is not installed"
+
+
+class EngineIncompatible(EngineError):
+    """The runtime is here, but does not take this model or this machine."""
+
+    code = "ENGINE_INCOMPATIBLE"
+    public_message = "The inference engine does not support this model"
+
+
+class InferenceFailed(ModelError):
+    """A forward pass failed."""
+
+    code = "INFERENCE_ERROR"
+    public_message = "Model inference failed"
+
+
+class OutOfDeviceMemory(InferenceFailed):
+    """The device had no memory left for a forward pass."""
+
+    code = "OUT_OF_DEVICE_MEMORY"
+    public_message = "Insufficient GPU memory to process request"
+    retryable = True

@@ -1,0 +1,71 @@
+"""Colours + alpha matte -> cutout (RGBA), and cutout over a background -> composite (RGB)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from models.matting.arrays import UInt8Array
+
+#: Work goes strip by strip, so that what one step writes is still in the cache for the next.
+_STRIP_ROWS = 64
+
+
+def cutout(source: UInt8Array, alpha_u8: UInt8Array) -> UInt8Array:
+    """Put colours and opacity together, straight (colours are not multiplied by alpha).
+
+    Colours under alpha 0 are set to 0: nobody sees them, they would leak what was cut away, and
+    without them a PNG is about half the bytes and half the time to encode.
+
+    Args:
+        source: Colours ``[H, W, 3]``: the source image, or the estimated foreground.
+        alpha_u8: Matte ``[H, W]``, 0..255.
+
+    Returns:
+        Cutout ``[H, W, 4]``, RGBA.
+
+    Raises:
+        ValueError: If the two differ in size. Our bug, never a user's.
+    """
+    if source.shape[:2] != alpha_u8.shape:
+        raise ValueError(f"source {source.shape[:2]} and alpha {alpha_u8.shape} differ")
+    rgba = np.empty((*alpha_u8.shape, 4), np.uint8)
+    hidden = np.zeros((_STRIP_ROWS, alpha_u8.shape[1], 4), np.uint8)
+    for strip in _strips(alpha_u8.shape[0]):
+        part, opacity = rgba[strip], alpha_u8[strip]
+        cv2.cvtColor(source[strip], cv2.COLOR_RGB2RGBA, dst=part)
+        cv2.insertChannel(opacity, part, 3)
+        cv2.copyTo(hidden[: len(part)], np.equal(opacity, 0).view(np.uint8), part)
+    return rgba
+
+
+def composite(cutout: UInt8Array, background: UInt8Array) -> UInt8Array:
+    """Lay a cutout over a background.
+
+    Args:
+        cutout: Straight RGBA ``[H, W, 4]``.
+        background: Colours ``[H, W, 3]``, or one colour ``[3]``.
+
+    Returns:
+        Composite ``[H, W, 3]``, RGB, rounded to the nearest level.
+    """
+    colours = np.empty((*cutout.shape[:2], 3), np.uint8)
+    for strip in _strips(cutout.shape[0]):
+        front = cv2.cvtColor(cutout[strip], cv2.COLOR_RGBA2RGB)
+        behind = background[strip] if background.ndim == 3 else background
+        opacity = cv2.extractChannel(cutout[strip], 3).astype(np.float32) / 255.0
+        cv2.blendLinear(
+            front,
+            np.ascontiguousarray(np.broadcast_to(behind, front.shape)),
+            opacity,
+            1.0 - opacity,
+            dst=colours[strip],
+        )
+    return colours
+
+
+def _strips(height: int) -> Iterator[slice]:
+    for top in range(0, height, _STRIP_ROWS):
+        yield slice(top, min(top + _STRIP_ROWS, height))

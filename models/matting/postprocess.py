@@ -1,0 +1,56 @@
+"""Alpha matte -> the alpha matte that is sent: edge smoothing, and the source's own opacity."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from models.matting.arrays import UInt8Array
+
+#: Strips stay in the cache, and those without an edge are skipped.
+_STRIP_ROWS = 64
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
+
+
+def smooth_alpha(alpha_u8: UInt8Array) -> UInt8Array:
+    """Take the stair-steps out of an edge: a 5x5 Gaussian, sigma 1, held within its neighbours.
+
+    No pixel leaves the range its 3x3 neighbourhood had, so the edge cannot grow a halo wider than
+    one pixel and certain regions, like any constant one, stay exactly as they are.
+
+    Args:
+        alpha_u8: Matte ``[H, W]``, 0..255.
+
+    Returns:
+        Smoothed matte ``[H, W]``, 0..255.
+    """
+    smoothed = alpha_u8.copy()
+    for top in range(0, alpha_u8.shape[0], _STRIP_ROWS):
+        start = max(0, top - 2)  # two rows of context for the 5x5 window
+        strip = alpha_u8[start : top + _STRIP_ROWS + 2]
+        if strip.min() == strip.max():
+            continue
+        blurred = cv2.GaussianBlur(strip, (5, 5), sigmaX=1.0, borderType=cv2.BORDER_REPLICATE)
+        lowest, highest = cv2.erode(strip, _NEIGHBOURS), cv2.dilate(strip, _NEIGHBOURS)
+        held = cv2.min(cv2.max(blurred, lowest), highest)
+        smoothed[top : top + _STRIP_ROWS] = held[top - start : top - start + _STRIP_ROWS]
+    return smoothed
+
+
+def combine_alpha(alpha_u8: UInt8Array, existing_u8: UInt8Array) -> UInt8Array:
+    """Multiply in the opacity the source image already had: what was transparent stays so.
+
+    Args:
+        alpha_u8: Our matte ``[H, W]``, 0..255.
+        existing_u8: Alpha channel of the source image ``[H, W]``, 0..255.
+
+    Returns:
+        Product ``[H, W]``, 0..255, rounded.
+
+    Raises:
+        ValueError: If the two differ in size. Our bug, never a user's.
+    """
+    if alpha_u8.shape != existing_u8.shape:
+        raise ValueError(f"alpha {alpha_u8.shape} and existing alpha {existing_u8.shape} differ")
+    product = cv2.multiply(alpha_u8, existing_u8, scale=1.0 / 255.0)
+    return np.asarray(product, dtype=np.uint8)
