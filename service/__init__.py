@@ -1,0 +1,1 @@
+"""Bytes in, bytes out: untrusted pictures, the use case, HTTP and the two Bento services."""

@@ -1,0 +1,1 @@
+"""HTTP: routes, limits, errors as JSON, metrics. FastAPI lives here, BentoML does not."""

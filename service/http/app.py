@@ -1,0 +1,65 @@
+"""The FastAPI application that is mounted under `/api/background-removal`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+
+from models.errors import BackgroundRemovalError
+from service.http.dependencies import Services
+from service.http.exchange import exchange_of
+from service.http.health import API_VERSION
+from service.http.problems import render
+from service.http.routes import health, remove
+
+PREFIX = "/api/background-removal"
+# What a browser may read across origins, beside the few headers it always may.
+EXPOSED_HEADERS = (
+    "Content-Disposition",
+    "Retry-After",
+    "X-Engine",
+    "X-Model-Version",
+    "X-Original-Size",
+    "X-Processing-Time-Ms",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "X-Request-ID",
+)
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(lifespan: Lifespan | None = None, services: Services | None = None) -> FastAPI:
+    """Wire routes and error rendering.
+
+    Args:
+        lifespan: Sets `app.state.services` once the process serves.
+        services: The same, where they are known already.
+
+    Returns:
+        The application.
+    """
+    app = FastAPI(title="BiRefNet Background Removal API", version=API_VERSION, lifespan=lifespan)
+    if services is not None:
+        app.state.services = services
+    app.add_exception_handler(BackgroundRemovalError, _render_problem)
+    app.include_router(health.router)
+    app.include_router(remove.router)
+    return app
+
+
+async def _render_problem(request: Request, error: Exception) -> Response:
+    """Any error of ours as a problem."""
+    assert isinstance(error, BackgroundRemovalError)
+    return problem_response(request, error)
+
+
+def problem_response(request: Request, error: BackgroundRemovalError) -> Response:
+    """An error of ours as a problem, noted in the exchange."""
+    exchange = exchange_of(request.scope)
+    exchange.error_code = error.code
+    return render(error, exchange.request_id)

@@ -1,0 +1,29 @@
+"""What the routes are given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from service.http.health import HealthReporter
+from service.http.metrics import SlidingHour
+from service.removal.remover import BackgroundRemover
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts behind the routes, wired by the composition root."""
+
+    remover: BackgroundRemover
+    hour: SlidingHour
+    health: HealthReporter
+
+
+def services_of(request: Request) -> Services:
+    """The parts the application was started with."""
+    return cast("Services", request.app.state.services)
+
+
+GivenServices = Annotated[Services, Depends(services_of)]

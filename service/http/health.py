@@ -1,0 +1,118 @@
+"""The state of the service in three words, with the reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from models.errors import BackgroundRemovalError
+from models.spec import ModelSpec
+from service.http.metrics import SlidingHour
+from service.http.schemas import Health, ModelFilesStatus, PerformanceMetrics
+
+API_VERSION = "1.0.0"
+_FAILURES_TO_BE_UNHEALTHY = 3
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the operator asked for.
+
+    Attributes:
+        device: `auto`, `cpu` or `cuda`.
+        tensorrt: Whether TensorRT was asked for by name.
+        model: `auto`, or a name.
+    """
+
+    device: str
+    tensorrt: bool
+    model: str
+
+
+class InferenceProbe(Protocol):
+    """Asks the inference service about itself."""
+
+    async def describe(self) -> Mapping[str, Any]:
+        """Engine, precision, device, failures in a row, free GPU memory.
+
+        Raises:
+            BackgroundRemovalError: If it does not answer.
+        """
+
+
+class HealthReporter:
+    """Puts the state of the service together.
+
+    Args:
+        probe: Asks the inference service.
+        spec: The model that is served.
+        wanted: What the operator asked for.
+        hour: The last hour's removals.
+        is_warm: Whether one full removal has run.
+        observe_gpu: Told the GPU's free memory in MB.
+    """
+
+    def __init__(
+        self,
+        probe: InferenceProbe,
+        spec: ModelSpec,
+        wanted: Wanted,
+        hour: SlidingHour,
+        is_warm: Callable[[], bool],
+        observe_gpu: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        self._probe, self._spec, self._wanted, self._hour = probe, spec, wanted, hour
+        self.is_warm, self._observe_gpu = is_warm, observe_gpu
+
+    async def report(self) -> Health:
+        """Ask, judge, tell."""
+        try:
+            engine: Mapping[str, Any] = await self._probe.describe()
+            ailing = self._ailments(engine)
+        except BackgroundRemovalError:
+            engine, ailing = {}, ["the inference service does not answer"]
+        lacking = self._shortcomings(engine)
+        self._observe_gpu(float(engine.get("gpu_memory_free_mb", 0.0)))
+        tensorrt = engine.get("engine") == "tensorrt"
+        return Health(
+            status="unhealthy" if ailing else "degraded" if lacking else "healthy",
+            version=API_VERSION,
+            model=self._spec.name,
+            architecture=self._spec.architecture,
+            device=engine.get("device", "cpu"),
+            engine=f"{engine.get('engine', 'none')} {engine.get('precision', '')}".strip(),
+            tensorrt_enabled=tensorrt,
+            gpu_memory_free_mb=engine.get("gpu_memory_free_mb", 0.0),
+            model_files_status=ModelFilesStatus(
+                checkpoint=bool(engine.get("graph_present")),
+                config=True,
+                tensorrt_engine=tensorrt,
+            ),
+            performance_metrics=PerformanceMetrics(**asdict(self._hour.summary())),
+            reasons=[*ailing, *lacking],
+            error=ailing[0] if ailing else None,
+            detail="; ".join(ailing) if ailing else None,
+        )
+
+    def _ailments(self, engine: Mapping[str, Any]) -> list[str]:
+        """Why nothing can be served."""
+        reasons = []
+        if not self.is_warm():
+            reasons.append("the service is warming up")
+        if engine["failures_in_a_row"] >= _FAILURES_TO_BE_UNHEALTHY:
+            reasons.append(f"the last {engine['failures_in_a_row']} inferences failed")
+        return reasons
+
+    def _shortcomings(self, engine: Mapping[str, Any]) -> list[str]:
+        """Why less is served than was asked for."""
+        reasons = list(engine.get("notes", ()))
+        if self._wanted.device == "cuda" and engine.get("device", "cpu") != "cuda":
+            reasons.append("BIREFNET_DEVICE=cuda, but no GPU engine runs here; the CPU serves")
+        if self._wanted.tensorrt and engine.get("engine") != "tensorrt":
+            reasons.append(
+                f"BIREFNET_USE_TENSORRT=true, but {engine.get('engine', 'nothing')} serves"
+            )
+        if self._wanted.model == "auto" and self._spec.light:
+            reasons.append(f"only a light model is registered: {self._spec.name}, not a BiRefNet")
+        return reasons

@@ -1,0 +1,167 @@
+"""Prometheus metrics by route template, and the sliding hour that health shows."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from service.http.exchange import Exchange, exchange_of
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+_HOUR_S = 3600
+_KEPT_LATENCIES = 1024
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 30.0, 60.0)
+
+
+class Metrics:
+    """What Prometheus scrapes of the public service.
+
+    Labels are route templates, never paths: a stranger's addresses must not grow our memory. BentoML's own
+    metrics are off for that reason.
+
+    Args:
+        registry: Where they are registered; None for the process's own.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        # Deferred: the library decides at import whether several processes count together, and BentoML
+        # says so only in the environment of its workers.
+        import prometheus_client as client
+
+        registry = registry or client.REGISTRY
+        self._requests = client.Counter(
+            "background_removal_requests_total",
+            "Requests served, by route template, status and error code",
+            ["route", "status", "error_code"],
+            registry=registry,
+        )
+        self._in_progress = client.Gauge(
+            "background_removal_requests_in_progress",
+            "Requests being served now",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self._latency = client.Histogram(
+            "background_removal_request_seconds",
+            "From body complete to response ready",
+            ["route"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._stage = client.Histogram(
+            "background_removal_stage_seconds",
+            "Each stage of a removal; inference is the forward pass of the whole batch",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._gpu_free = client.Gauge(
+            "background_removal_gpu_memory_free_bytes",
+            "Free memory of the GPU, 0 without one",
+            multiprocess_mode="livemostrecent",
+            registry=registry,
+        )
+
+    def begin(self) -> None:
+        """Count a request that has begun."""
+        self._in_progress.inc()
+
+    def observe(self, exchange: Exchange) -> None:
+        """Count a finished request."""
+        self._in_progress.dec()
+        self._requests.labels(
+            exchange.route, str(exchange.status), exchange.error_code or ""
+        ).inc()
+        self._latency.labels(exchange.route).observe(exchange.processing_ms() / 1e3)
+        for stage, milliseconds in exchange.stages_ms.items():
+            self._stage.labels(stage).observe(milliseconds / 1e3)
+
+    def observe_gpu(self, free_mb: float) -> None:
+        """Note the GPU's free memory."""
+        self._gpu_free.set(free_mb * 1024**2)
+
+
+def create_metrics_app() -> Starlette:
+    """An application with one route, `GET /metrics`, that adds all our processes up."""
+
+    def collect() -> tuple[bytes, str]:
+        import prometheus_client as client  # deferred, see Metrics
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        registry = client.CollectorRegistry()
+        MultiProcessCollector(registry)
+        return client.generate_latest(registry), client.CONTENT_TYPE_LATEST
+
+    async def metrics(request: Request) -> Response:
+        exchange_of(request.scope).route = "/metrics"
+        text, media_type = await asyncio.to_thread(collect)
+        return Response(text, headers={"Content-Type": media_type})
+
+    return Starlette(routes=[Route("/metrics", metrics)])
+
+
+@dataclass(frozen=True)
+class LatencySummary:
+    """Latency of the latest removals, in milliseconds, and how many the last hour had."""
+
+    avg_latency_ms: float
+    p95_latency_ms: float
+    p99_latency_ms: float
+    requests_last_hour: int
+
+
+class SlidingHour:
+    """Counts removals over exactly the last hour, in bounded memory.
+
+    One counter per second of the hour; percentiles come from the latest 1,024 removals within it.
+
+    Args:
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seconds: deque[tuple[int, int]] = deque()
+        self._latencies: deque[tuple[int, float]] = deque(maxlen=_KEPT_LATENCIES)
+
+    def record(self, latency_ms: float) -> None:
+        """Note a finished removal."""
+        second = int(self._clock())
+        if self._seconds and self._seconds[-1][0] == second:
+            self._seconds[-1] = (second, self._seconds[-1][1] + 1)
+        else:
+            self._seconds.append((second, 1))
+        self._latencies.append((second, latency_ms))
+        self._forget(second)
+
+    def summary(self) -> LatencySummary:
+        """The hour that ends now; zeros if nothing happened in it."""
+        self._forget(int(self._clock()))
+        latencies = [latency_ms for _, latency_ms in self._latencies]
+        if not latencies:
+            return LatencySummary(0.0, 0.0, 0.0, 0)
+        p95, p99 = np.percentile(latencies, (95, 99))
+        return LatencySummary(
+            avg_latency_ms=round(float(np.mean(latencies)), 1),
+            p95_latency_ms=round(float(p95), 1),
+            p99_latency_ms=round(float(p99), 1),
+            requests_last_hour=sum(count for _, count in self._seconds),
+        )
+
+    def _forget(self, now: int) -> None:
+        while self._seconds and self._seconds[0][0] <= now - _HOUR_S:
+            self._seconds.popleft()
+        while self._latencies and self._latencies[0][0] <= now - _HOUR_S:
+            self._latencies.popleft()

@@ -1,0 +1,81 @@
+"""An error in, the flat JSON every caller gets out. The only place that knows HTTP statuses of errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+from models import errors as model_errors
+from models.errors import BackgroundRemovalError
+from service import errors
+
+# The nearest listed ancestor decides.
+STATUS: Mapping[type[BackgroundRemovalError], int] = {
+    BackgroundRemovalError: 500,
+    model_errors.ModelError: 500,
+    model_errors.InferenceFailed: 500,
+    model_errors.OutOfDeviceMemory: 503,
+    errors.RequestError: 400,
+    errors.InvalidRequest: 422,
+    errors.NotFound: 404,
+    errors.MethodNotAllowed: 405,
+    errors.UploadTimeout: 408,
+    errors.RateLimited: 429,
+    errors.ImageError: 400,
+    errors.FileTooLarge: 413,
+    errors.ServiceError: 503,
+    errors.ProcessingTimeout: 504,
+}
+
+_RETRY_AFTER_S = 5
+
+
+def status_of(error: type[BackgroundRemovalError]) -> int:
+    """HTTP status of an error class."""
+    return next(STATUS[ancestor] for ancestor in error.__mro__ if ancestor in STATUS)
+
+
+def body_of(error: BackgroundRemovalError, request_id: str) -> dict[str, Any]:
+    """The problem body: `detail`, `error_code`, the error's own fields, `request_id`."""
+    body: dict[str, Any] = {"detail": error.detail, "error_code": error.code}
+    if isinstance(error, model_errors.InferenceFailed):
+        body["message"] = "The model could not process this image; the fault is logged"
+    return {**body, **error.fields, "request_id": request_id}
+
+
+def render(
+    error: BackgroundRemovalError, request_id: str, status: int | None = None
+) -> JSONResponse:
+    """The whole response, with `Retry-After` where trying again makes sense.
+
+    Args:
+        error: What happened.
+        request_id: Identifier of the request.
+        status: HTTP status, if somebody else has decided it; else the error's own.
+    """
+    status = status or status_of(type(error))
+    headers = {}
+    if error.retryable and status in (429, 503):
+        fields = error.fields
+        seconds = fields.get("retry_after_seconds", fields.get("retry_after", _RETRY_AFTER_S))
+        headers["Retry-After"] = str(seconds)
+    return JSONResponse(body_of(error, request_id), status_code=status, headers=headers)
+
+
+def from_status(status: int) -> BackgroundRemovalError:
+    """The error for a response that somebody else made: the router, the framework, BentoML."""
+    if status == 404:
+        return errors.NotFound()
+    if status == 405:
+        return errors.MethodNotAllowed()
+    if status == 422:
+        return errors.InvalidRequest()
+    if status < 500:
+        return errors.RequestError()
+    if status == 503:
+        return errors.ServiceError()
+    if status == 504:
+        return errors.ProcessingTimeout()
+    return BackgroundRemovalError()

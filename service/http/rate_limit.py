@@ -1,0 +1,176 @@
+"""Who may send how much: per minute (hard), per second (shaped), and at once."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import math
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
+from slowapi import Limiter
+from slowapi.util import get_remote_address
+
+from service.errors import RateLimited
+
+_IPV6_CLIENT_PREFIX = 64
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class RateLimitConfig:
+    """How much a client may send; 0 turns a limit off.
+
+    Attributes:
+        per_minute: Requests in any minute.
+        per_second: Requests in any second.
+        in_flight: Requests at once.
+        shape: Whether a client over the last two is kept waiting before it is refused.
+        max_wait_s: How long at most.
+    """
+
+    per_minute: int = 30
+    per_second: int = 3
+    in_flight: int = 3
+    shape: bool = True
+    max_wait_s: float = 2.0
+
+
+class ClientLimiter:
+    """Admits the requests of each client.
+
+    slowapi keeps the moving windows; the shaping over them is ours, since its decorators can only refuse.
+
+    Args:
+        config: The limits.
+    """
+
+    def __init__(self, config: RateLimitConfig) -> None:
+        self._config = config
+        self._slowapi = Limiter(key_func=get_remote_address, strategy="moving-window")
+        self._windows = self._slowapi.limiter
+        self._in_flight: Counter[str] = Counter()
+        self._minute = RateLimitItemPerMinute(config.per_minute) if config.per_minute else None
+        self._second = RateLimitItemPerSecond(config.per_second) if config.per_second else None
+
+    def reset(self) -> None:
+        """Forget what every client has sent; what is in flight stays so."""
+        self._slowapi.reset()
+
+    @asynccontextmanager
+    async def admit(self, client: str) -> AsyncIterator[Mapping[str, str]]:
+        """Let one request of a client in, or refuse it.
+
+        Args:
+            client: Key of the client.
+
+        Yields:
+            `X-RateLimit-*` headers for the response.
+
+        Raises:
+            RateLimited: With everything the client needs to do better.
+        """
+        if self._minute and not self._windows.test(self._minute, client):
+            raise self._refusal(self._minute, client, "minute")
+        await self._wait_for_slot(client)
+        try:
+            if self._minute and not self._windows.hit(self._minute, client):
+                raise self._refusal(self._minute, client, "minute")
+            yield self.headers(client)
+        finally:
+            self._in_flight[client] -= 1
+            if not self._in_flight[client]:
+                del self._in_flight[client]
+
+    def headers(self, client: str) -> dict[str, str]:
+        """State of a client's minute, as headers; empty without a limit."""
+        if self._minute is None:
+            return {}
+        reset_at, remaining = self._windows.get_window_stats(self._minute, client)
+        return {
+            "X-RateLimit-Limit": str(self._minute.amount),
+            "X-RateLimit-Remaining": str(remaining),
+            "X-RateLimit-Reset": str(math.ceil(reset_at)),
+        }
+
+    async def _wait_for_slot(self, client: str) -> None:
+        """Take one of the client's places, and one of its slots of this second."""
+        give_up = time.monotonic() + (self._config.max_wait_s if self._config.shape else 0.0)
+        while True:
+            full = 0 < self._config.in_flight <= self._in_flight[client]
+            if not full and (self._second is None or self._windows.hit(self._second, client)):
+                self._in_flight[client] += 1
+                return
+            if time.monotonic() >= give_up:
+                if full or self._second is None:
+                    raise RateLimited(
+                        f"Rate limit exceeded: {self._config.in_flight} requests at once",
+                        **_advice(1, 0, time.time() + 1),
+                    )
+                raise self._refusal(self._second, client, "second")
+            await asyncio.sleep(_POLL_S)
+
+    def _refusal(self, limit: RateLimitItem, client: str, window: str) -> RateLimited:
+        reset_at, remaining = self._windows.get_window_stats(limit, client)
+        seconds = max(1, math.ceil(reset_at - time.time()))
+        return RateLimited(
+            f"Rate limit exceeded: {limit.amount} requests per {window}",
+            **_advice(seconds, remaining, reset_at),
+        )
+
+
+def client_key(peer: str, forwarded_for: Sequence[str], trusted: Sequence[str]) -> str:
+    """The client an address stands for.
+
+    Args:
+        peer: Address at the other end of the connection.
+        forwarded_for: Values of `X-Forwarded-For`, in order.
+        trusted: Networks of proxies whose `X-Forwarded-For` is believed.
+
+    Returns:
+        The last address not of a trusted proxy; of an IPv6 address its /64, since that is what one
+        client gets.
+    """
+    networks = [ipaddress.ip_network(entry, strict=False) for entry in trusted]
+    hops = [hop.strip() for value in forwarded_for for hop in value.split(",")]
+    chosen = peer
+    while hops and _is_in(chosen, networks):
+        chosen = hops.pop()
+    address = _address(chosen)
+    if address is None:
+        return peer if chosen is not peer else "unknown"
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, _IPV6_CLIENT_PREFIX), strict=False))
+    return str(address)
+
+
+def _is_in(
+    text: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
+) -> bool:
+    address = _address(text)
+    return address is not None and any(address in network for network in networks)
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address, or None; a dual-stack socket's `::ffff:1.2.3.4` is the IPv4 address inside it."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _advice(seconds: int, remaining: int, reset_at: float) -> dict[str, object]:
+    """The specification's fields, and Appendix A's."""
+    return {
+        "retry_after_seconds": seconds,
+        "retry_after": seconds,
+        "requests_remaining": remaining,
+        "limit_reset_at": datetime.fromtimestamp(reset_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }

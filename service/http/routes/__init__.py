@@ -1,0 +1,1 @@
+"""One module per route; they never import each other."""

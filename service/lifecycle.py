@@ -1,0 +1,181 @@
+"""How the two processes stop: public finishes what it has, inference lasts until it has.
+
+The supervisor sends SIGTERM to both at once; left alone, inference would go first and take the requests
+that are still being decoded with it. The supervisor also keeps the listening socket open until the last
+worker is gone, and uvicorn waits for every answer to be read: new callers would hang, and one that never
+reads would hold the stop for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryFile
+from types import FrameType
+
+import psutil
+import uvicorn
+
+_PR_SET_PDEATHSIG = 1
+_POLL_S = 0.1
+_UNREAD_S = 30.0
+_UNREAD_WHILE_STOPPING_S = 5.0
+_WORKER_MODULE = "_bentoml_impl.worker.service"
+
+Handler = Callable[[int, FrameType | None], object]
+
+
+def check_address(host: str, port: int) -> None:
+    """Find out before anything starts whether we can listen there.
+
+    Raises:
+        SystemExit: With one sentence, if not.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as refused:
+        raise SystemExit(
+            f"The service cannot start:\n  it cannot listen on {host}:{port} ({refused.strerror}); "
+            "set BIREFNET_HOST and BIREFNET_PORT"
+        ) from refused
+
+
+def check_folder(folder: Path, variable: str) -> None:
+    """Find out before anything starts whether files can be made in a folder; make it if need be.
+
+    Raises:
+        SystemExit: With one sentence, if not.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as refused:
+        raise SystemExit(
+            f"The service cannot start:\n  {variable}: {folder} is not a writable folder "
+            f"({refused.strerror})"
+        ) from refused
+
+
+def end_with_supervisor() -> None:
+    """Have the kernel stop this process when its supervisor is killed; without it, it would live on."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def announce_stop(stopping: asyncio.Event) -> None:
+    """Set an event of the running loop as soon as this process is told to stop; refuse new callers then."""
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        stopping.set()
+        _refuse_new_callers(loop)
+
+    def note(number: int, frame: FrameType | None, then: Handler) -> None:
+        loop.call_soon_threadsafe(stop)
+        then(number, frame)
+
+    _wrap_stop_signals(note)
+
+
+def serving() -> uvicorn.Server | None:
+    """The server this process runs in, by the handler it has put on SIGTERM; ask before `announce_stop`."""
+    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    return server if isinstance(server, uvicorn.Server) else None
+
+
+async def drop_unread(server: uvicorn.Server, stopping: asyncio.Event) -> None:
+    """Let go of callers that read nothing of their answer for a while, for as long as this runs."""
+    stuck: dict[object, tuple[int, float]] = {}  # by connection: bytes waiting, and since when
+    while True:
+        await asyncio.sleep(_POLL_S if stopping.is_set() else 1.0)
+        patience_s = _UNREAD_WHILE_STOPPING_S if stopping.is_set() else _UNREAD_S
+        now = time.monotonic()
+        seen = {}
+        for connection in list(server.server_state.connections):
+            waiting = connection.transport.get_write_buffer_size()
+            size, since = stuck.get(connection, (0, now))
+            if waiting and waiting == size and now - since > patience_s:
+                connection.transport.abort()
+            elif waiting:
+                seen[connection] = (waiting, since if waiting == size else now)
+        stuck = seen
+
+
+def _refuse_new_callers(loop: asyncio.AbstractEventLoop) -> None:
+    """Shut the listening socket for all who share it; else callers would wait in its backlog."""
+    if "--fd" not in sys.argv:
+        return
+    number = int(sys.argv[sys.argv.index("--fd") + 1])
+    with contextlib.suppress(OSError, ValueError):
+        loop.remove_reader(number)
+        with socket.socket(fileno=os.dup(number)) as listening:
+            listening.shutdown(socket.SHUT_RDWR)
+
+
+def stop_service() -> None:
+    """Have our supervisor stop all its workers, where starting one again would only fail again."""
+    me = psutil.Process()
+    parent = me.parent()
+    if _service_name(me) and parent is not None and parent.pid != 1:
+        parent.terminate()
+
+
+def outlive_siblings() -> None:
+    """Heed a stop signal only once the other workers of our supervisor are gone."""
+
+    def wait(number: int, frame: FrameType | None, then: Handler) -> None:
+        threading.Thread(target=_stop_last, args=(number, then), daemon=True).start()
+
+    _wrap_stop_signals(wait)
+
+
+def _wrap_stop_signals(wrapper: Callable[[int, FrameType | None, Handler], None]) -> None:
+    """Put a wrapper around the handlers the server has installed for SIGTERM and SIGINT."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        inner = signal.getsignal(number)
+        if callable(inner):
+            signal.signal(number, lambda n, f, inner=inner: wrapper(n, f, inner))
+
+
+def _stop_last(number: int, then: Handler) -> None:
+    while _siblings():
+        time.sleep(_POLL_S)
+    then(number, None)
+
+
+def _siblings() -> list[psutil.Process]:
+    """The other workers under our supervisor that are not of our own service."""
+    me = psutil.Process()
+    try:
+        own_service = _service_name(me)
+        parent = me.parent()
+        if parent is None or parent.pid == 1:
+            return []
+        return [
+            child
+            for child in parent.children()
+            if child.status() != psutil.STATUS_ZOMBIE and _service_name(child) not in ("", own_service)
+        ]
+    except psutil.Error:
+        return []
+
+
+def _service_name(process: psutil.Process) -> str:
+    """The service a worker serves, from its command line; empty for any other process."""
+    words = process.cmdline()
+    if _WORKER_MODULE not in words or "--service-name" not in words:
+        return ""
+    return words[words.index("--service-name") + 1]

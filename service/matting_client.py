@@ -1,0 +1,88 @@
+"""The remover's matting port over BentoML's hop: retries a broken connection once, maps faults."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import numpy as np
+import numpy.typing as npt
+from bentoml.exceptions import BentoMLException, ServiceUnavailable
+
+from models.errors import InferenceFailed
+from service.errors import GpuMemoryExhausted, InferenceUnavailable, ServiceBusy
+from service.removal.ports import Matte
+
+U8Array = npt.NDArray[np.uint8]
+
+log = logging.getLogger(__name__)
+
+_DESCRIBE_TIMEOUT_S = 2.0
+_RESTART_S = 5
+
+
+class BentoMattingClient:
+    """Calls the inference service.
+
+    Args:
+        inference: What `bentoml.depends` gives: a proxy in `bentoml serve`, the plain object in a test.
+        input_size: Side ``S`` of the model input, in pixels.
+    """
+
+    def __init__(self, inference: Any, input_size: int) -> None:
+        self._inference = inference
+        self._shape = (input_size, input_size, 3)
+
+    async def predict(self, model_input: U8Array) -> Matte:
+        """Make one matte; see `service.removal.ports.MattingClient`."""
+        if model_input.shape != self._shape or model_input.dtype != np.uint8:
+            # A wrong item would fail its whole batch.
+            raise ValueError(f"expected uint8 {self._shape}, got {model_input.shape}")
+        outcomes = await self._call("predict", np.ascontiguousarray(model_input[None]))
+        return _matte_of(outcomes[0])
+
+    async def describe(self) -> Mapping[str, Any]:
+        """What the inference service says of itself; see `service.http.health.InferenceProbe`."""
+        try:
+            async with asyncio.timeout(_DESCRIBE_TIMEOUT_S):
+                told: Mapping[str, Any] = await self._call("describe")
+        except TimeoutError as silent:
+            raise InferenceUnavailable(retry_after=_RESTART_S) from silent
+        return told
+
+    async def _call(self, name: str, *arguments: object) -> Any:
+        """Call a method, once more if the connection broke; inference may be repeated safely."""
+        method = getattr(self._inference.to_async, name)
+        try:
+            try:
+                return await method(*arguments)
+            except aiohttp.ClientError as broken:
+                log.warning("the hop to inference broke (%r), trying once more", broken)
+                return await method(*arguments)
+        except aiohttp.ClientError as gone:
+            raise InferenceUnavailable(retry_after=_RESTART_S) from gone
+        except ServiceUnavailable as shed:
+            raise ServiceBusy(retry_after=_RESTART_S) from shed
+        except BentoMLException as fault:
+            raise InferenceFailed(str(fault)) from fault
+
+
+def _matte_of(outcome: Mapping[str, Any]) -> Matte:
+    """A batch's outcome for one item: a matte, or the fault it travelled as."""
+    fault = outcome["fault"]
+    if fault is None:
+        return Matte(
+            alpha=outcome["alpha"],
+            engine=outcome["engine"],
+            inference_ms=outcome["inference_ms"],
+            tensorrt=outcome["engine"].startswith("tensorrt"),
+            retried_on_cpu=outcome["retried_on_cpu"],
+        )
+    if fault["code"] == "OUT_OF_DEVICE_MEMORY":
+        raise GpuMemoryExhausted(
+            suggested_action="Retry in 30 seconds", retry_after=30, **fault["fields"]
+        )
+    raise InferenceFailed(fault["code"])

@@ -1,0 +1,214 @@
+"""Bento service 2, `background_removal`: the composition root, the mounted routes, the native endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import bentoml
+import click
+from bentoml.validators import ContentType
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from models.errors import BackgroundRemovalError
+from service.http.app import EXPOSED_HEADERS, PREFIX, create_app, problem_response
+from service.http.dependencies import Services
+from service.http.exchange import exchange_of
+from service.http.health import HealthReporter, Wanted
+from service.http.metrics import Metrics, SlidingHour, create_metrics_app
+from service.http.middleware import ExchangeMiddleware, IntakeConfig, IntakeMiddleware
+from service.http.rate_limit import ClientLimiter, RateLimitConfig
+from service.http.routes.remove import answer_removal
+from service.imaging.guard import ImageLimits
+from service.inference import LONGER_THAN_ANY_DEADLINE_S, Inference, log_config
+from service.lifecycle import (
+    announce_stop,
+    check_address,
+    check_folder,
+    drop_unread,
+    end_with_supervisor,
+    serving,
+)
+from service.logs import LogConfig, check_log_file, set_up_logging
+from service.matting_client import BentoMattingClient
+from service.model_choice import choose_model
+from service.removal.remover import BackgroundRemover, RemoverConfig
+from service.settings import Settings, distrust_forwarded_headers, read_settings
+
+log = logging.getLogger(__name__)
+
+_WARM_UP_RETRY_S = 1.0
+
+_settings = read_settings()
+_model = choose_model(_settings)
+_stopping = asyncio.Event()
+distrust_forwarded_headers()
+
+
+@cache
+def _metrics() -> Metrics:
+    """Made in the process that serves, after BentoML has said where its workers count together."""
+    return Metrics()
+
+
+def _limits(settings: Settings) -> ImageLimits:
+    return ImageLimits(
+        max_bytes=int(settings.max_image_size_mb * 1024**2),
+        max_pixels=int(settings.max_megapixels * 1e6),
+        max_ratio=settings.max_decompression_ratio,
+    )
+
+
+def _remover_config(settings: Settings) -> RemoverConfig:
+    return RemoverConfig(
+        limits=_limits(settings),
+        timeout_s=settings.processing_timeout_sec,
+        workers=settings.num_workers,
+        max_queue=settings.max_queue,
+        max_pixels=4 * int(settings.max_megapixels * 1e6),
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """From the first byte served to the last."""
+    set_up_logging(LogConfig(_settings.log_level, _settings.log_file))
+    end_with_supervisor()
+    server = serving()
+    reading = asyncio.create_task(drop_unread(server, _stopping)) if server else None
+    announce_stop(_stopping)
+    client = BentoMattingClient(
+        bentoml.get_current_service().inference, _model.spec.input.size
+    )
+    remover = BackgroundRemover(client, _model.spec, _remover_config(_settings))
+    warming = asyncio.create_task(_warm_up(remover))
+    hour = SlidingHour()
+    wanted = Wanted(_settings.device, bool(_settings.use_tensorrt), _settings.model)
+    health = HealthReporter(
+        client,
+        _model.spec,
+        wanted,
+        hour,
+        is_warm=lambda: warming.done() and not warming.cancelled(),
+        observe_gpu=_metrics().observe_gpu,
+    )
+    app.state.services = Services(remover, hour, health)
+    yield
+    warming.cancel()
+    if reading is not None:
+        reading.cancel()
+    await remover.close()
+
+
+async def _warm_up(remover: BackgroundRemover) -> None:
+    """Run one full removal as soon as inference answers."""
+    while True:
+        try:
+            await remover.warm_up()
+        except BackgroundRemovalError as early:
+            log.info("warming up: %s", early)
+            await asyncio.sleep(_WARM_UP_RETRY_S)
+        else:
+            log.info("ready: %s on http://%s:%d", _model.tag, _settings.host, _settings.port)
+            return
+
+
+app = create_app(_lifespan)
+
+
+class RemovalInput(bentoml.IODescriptor):
+    """The native endpoint's form, as its schema and the Python client see it.
+
+    The request itself is read by the same code as the mounted route's: BentoML's own would write the
+    file to disk, and would fetch a URL that a caller sends in its place.
+    """
+
+    image: Path
+    smoothing: bool = True
+
+    @classmethod
+    async def from_http_request(cls, request: Request, serde: Any) -> Self:
+        """Leave the body alone."""
+        return cls.model_construct(image=Path())
+
+
+@bentoml.asgi_app(create_metrics_app(), path="/")
+@bentoml.asgi_app(app, path=PREFIX)
+@bentoml.service(
+    name="background_removal",
+    workers=1,
+    threads=1,
+    traffic={"timeout": LONGER_THAN_ANY_DEADLINE_S},
+    endpoints={"livez": f"{PREFIX}/health"},
+    http={"host": _settings.host, "port": _settings.port},
+    logging={"access": {"enabled": False}},
+    metrics={"enabled": False},  # its labels are raw paths; ours are in service.http.metrics
+)
+class BackgroundRemoval:
+    """Removes the background of a picture."""
+
+    inference = bentoml.depends(Inference)
+
+    @bentoml.on_deployment
+    @staticmethod
+    def check_surroundings() -> None:
+        """Refuse, in the supervisor, what would make it start its workers over and over."""
+        command = click.get_current_context(silent=True)  # `bentoml serve --port` wins over ours
+        given = command.params if command else {}
+        check_address(given.get("host") or _settings.host, given.get("port") or _settings.port)
+        check_folder(_settings.cache_dir, "BIREFNET_CACHE_DIR")
+        for file in (_settings.log_file, log_config(_settings).file):
+            if file is not None:
+                check_log_file(file)
+
+    @bentoml.api(input_spec=RemovalInput)
+    async def remove_background(
+        self, ctx: bentoml.Context, image: Path, smoothing: bool
+    ) -> Annotated[Path, ContentType("image/png")]:
+        """Remove the background of one picture; the form and every limit are those of `/remove`."""
+        request: Any = ctx.request
+        exchange_of(request.scope).route = "/remove_background"
+        try:
+            response = await answer_removal(request, app.state.services)
+        except BackgroundRemovalError as error:
+            response = problem_response(request, error)
+        ctx.response.status_code = response.status_code  # BentoML overwrites the response's own
+        return response  # type: ignore[return-value]  # a finished response is sent as it is
+
+    def __is_ready__(self) -> bool:
+        """Ready means one full removal has run."""
+        return app.state.services.health.is_warm()
+
+
+if _settings.cors_origins:
+    BackgroundRemoval.add_asgi_middleware(
+        CORSMiddleware,
+        allow_origins=list(_settings.cors_origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=list(EXPOSED_HEADERS),
+    )
+BackgroundRemoval.add_asgi_middleware(
+    ExchangeMiddleware, metrics=_metrics, trusted_proxies=_settings.trusted_proxies
+)
+BackgroundRemoval.add_asgi_middleware(
+    IntakeMiddleware,
+    limiter=ClientLimiter(
+        RateLimitConfig(
+            per_minute=_settings.rate_limit_per_minute,
+            per_second=_settings.rate_limit_per_second,
+            in_flight=_settings.max_in_flight_per_client,
+            shape=_settings.rate_limit_mode == "shape",
+        )
+    ),
+    config=IntakeConfig(max_file_bytes=_limits(_settings).max_bytes),
+    draining=_stopping,
+)

@@ -1,0 +1,204 @@
+"""The one verb: bytes and options in, a cutout out.
+
+guard -> decode -> fit (in a thread) -> matte -> refine -> smooth -> cut out -> encode (in a thread).
+Threads, memory and time are bounded: at most `workers` pictures are decoded or encoded at once, at most
+`max_pixels` are held decoded, and at most `max_queue` requests are inside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from models.matting.compositing import cutout
+from models.matting.postprocess import combine_alpha, smooth_alpha
+from models.matting.preprocess import fit
+from models.matting.refine import refine_alpha
+from models.spec import ModelSpec
+from service.errors import ProcessingTimeout, ServiceBusy
+from service.imaging.decode import SourceImage, decode
+from service.imaging.encode import encode_png
+from service.imaging.guard import ImageHeader, ImageLimits, inspect
+from service.removal.admission import PixelBudget, Reservation
+from service.removal.options import RemovalOptions, RemovalResult
+from service.removal.ports import Matte, MattingClient
+
+U8Array = npt.NDArray[np.uint8]
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_MB = 1024**2
+
+
+@dataclass(frozen=True)
+class RemoverConfig:
+    """Bounds of the remover.
+
+    Attributes:
+        limits: How much picture we take.
+        timeout_s: Deadline of a small picture; twice over 5 MB, four times over 8 MB.
+        workers: Imaging threads.
+        max_queue: Most requests inside at once.
+        max_pixels: Most decoded pixels in memory at once.
+    """
+
+    limits: ImageLimits = field(default_factory=ImageLimits)
+    timeout_s: float = 30.0
+    workers: int = 2
+    max_queue: int = 64
+    max_pixels: int = 200_000_000
+
+
+class BackgroundRemover:
+    """Removes backgrounds; one per process.
+
+    Args:
+        matting: Makes the alpha mattes.
+        spec: The model that makes them: its input size, and how its matte is refined.
+        config: Bounds.
+    """
+
+    def __init__(self, matting: MattingClient, spec: ModelSpec, config: RemoverConfig) -> None:
+        self.spec = spec
+        self.config = config
+        self._matting = matting
+        self._threads = ThreadPoolExecutor(config.workers, thread_name_prefix="imaging")
+        self._budget = PixelBudget(config.max_pixels)
+        self._inside = 0
+        cv2.setNumThreads(1)  # the pool is the parallelism; OpenCV's own would fight inference
+
+    async def remove(
+        self, data: bytes, options: RemovalOptions, media_type: str | None = None
+    ) -> RemovalResult:
+        """Remove the background of one picture.
+
+        Args:
+            data: The uploaded file.
+            options: What the caller chose.
+            media_type: What the caller declared the file to be.
+
+        Returns:
+            The cutout, as large as the upright source.
+
+        Raises:
+            ImageError: If the file is not a picture we take; the caller's fault.
+            ServiceError: If it must be tried again later.
+            InferenceFailed: If the forward pass failed; ours.
+        """
+        if self._inside >= self.config.max_queue:
+            raise ServiceBusy("The service is busy; try again shortly", retry_after=1)
+        deadline_s = self.deadline_s(len(data))
+        started = time.monotonic()
+        self._inside += 1
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await self._remove(data, options, media_type)
+        except TimeoutError as late:
+            raise ProcessingTimeout(
+                f"Processing timeout exceeded {deadline_s:g} seconds",
+                elapsed_seconds=round(time.monotonic() - started, 1),
+                suggested_action="Reduce image size or retry with smaller image",
+            ) from late
+        finally:
+            self._inside -= 1
+
+    def deadline_s(self, n_bytes: int) -> float:
+        """Seconds a file of so many bytes may take."""
+        if n_bytes > 8 * _MB:
+            return 4 * self.config.timeout_s
+        if n_bytes > 5 * _MB:
+            return 2 * self.config.timeout_s
+        return self.config.timeout_s
+
+    async def warm_up(self) -> None:
+        """Remove the background of a drawn picture, so that the first caller does not pay for anything."""
+        drawn = np.full((480, 640, 3), 128, dtype=np.uint8)
+        cv2.circle(drawn, (320, 240), 150, (240, 200, 60), -1)
+        await self.remove(encode_png(drawn), RemovalOptions())
+
+    async def close(self) -> None:
+        """Wait for the threads and give them back."""
+        await asyncio.to_thread(self._threads.shutdown)
+
+    async def _remove(
+        self, data: bytes, options: RemovalOptions, media_type: str | None
+    ) -> RemovalResult:
+        stages: dict[str, float] = {}
+        with _timed(stages, "guard"):
+            header = await asyncio.wrap_future(
+                self._threads.submit(inspect, data, self.config.limits, media_type)
+            )
+        queued = time.perf_counter()
+        async with self._budget.hold(header.height * header.width) as held:
+            stages["admission"] = _ms_since(queued)
+            source, model_input = await self._in_thread(
+                held, self._prepare, data, header, stages
+            )
+            with _timed(stages, "matte"):
+                matte = await self._matting.predict(model_input)
+            stages["inference"] = matte.inference_ms
+            png = await self._in_thread(held, self._finish, source, matte, options, stages)
+        return RemovalResult(
+            png=png,
+            height=source.height,
+            width=source.width,
+            engine=matte.engine,
+            tensorrt=matte.tensorrt,
+            retried_on_cpu=matte.retried_on_cpu,
+            stages_ms=stages,
+        )
+
+    async def _in_thread(
+        self, held: Reservation, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run in the imaging pool; the reservation ends no sooner than the thread."""
+        future = self._threads.submit(work, *args, **kwargs)
+        held.work = future
+        return await asyncio.wrap_future(future)
+
+    def _prepare(
+        self, data: bytes, header: ImageHeader, stages: dict[str, float]
+    ) -> tuple[SourceImage, U8Array]:
+        """Bytes to the source image and the model input ``[S, S, 3]``."""
+        with _timed(stages, "decode"):
+            source = decode(data, header)
+        with _timed(stages, "fit"):
+            model_input = fit(source.pixels, self.spec.input.size)
+        return source, model_input
+
+    def _finish(
+        self, source: SourceImage, matte: Matte, options: RemovalOptions, stages: dict[str, float]
+    ) -> bytes:
+        """The matte ``[S, S]`` and the source image to a PNG file."""
+        with _timed(stages, "refine"):
+            alpha = refine_alpha(matte.alpha, source.pixels, self.spec.refinement)
+        if options.smoothing:
+            with _timed(stages, "smooth"):
+                alpha = smooth_alpha(alpha)
+        if source.alpha is not None:
+            alpha = combine_alpha(alpha, source.alpha)
+        with _timed(stages, "compose"):
+            rgba = cutout(source.pixels, alpha)
+        with _timed(stages, "encode"):
+            return encode_png(rgba)
+
+
+@contextmanager
+def _timed(stages: dict[str, float], name: str) -> Iterator[None]:
+    """Note how many milliseconds a stage takes."""
+    started = time.perf_counter()
+    yield
+    stages[name] = _ms_since(started)
+
+
+def _ms_since(started: float) -> float:
+    return (time.perf_counter() - started) * 1e3

@@ -1,0 +1,211 @@
+"""The environment in, one frozen object out. The only place that reads `os.environ`.
+
+Every variable does what it says or the service refuses to start; `docs/configuration.md` and
+`.env.example` are generated from the descriptions below.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from dotenv import dotenv_values
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "BIREFNET_"
+ENV_FILE = Path(".env")
+UNPREFIXED = {"log_level": "LOG_LEVEL", "log_file": "LOG_FILE"}
+
+
+class Settings(BaseSettings):
+    """Everything an operator can choose."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=ENV_FILE, extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    model: str = Field(
+        default="auto",
+        description="Model to serve: a name of the catalogue, or auto for the best registered one.",
+    )
+    model_path: Path | None = Field(
+        default=None,
+        description="Checkpoint file to serve; wins over BIREFNET_MODEL=auto, contradicts a name.",
+    )
+    engine: Literal["auto", "openvino", "onnxruntime", "fake"] = Field(
+        default="auto",
+        description="Inference engine; auto takes the fastest that opens. fake is for tests only.",
+    )
+    precision: Literal["auto", "f32", "bf16"] = Field(
+        default="auto",
+        description="Arithmetic of the network; auto takes the fastest that keeps the picture.",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto",
+        description="Where inference runs. cuda on a machine without a GPU serves degraded.",
+    )
+    use_tensorrt: bool | None = Field(
+        default=None,
+        description="true asks for TensorRT and serves degraded without it; unset: where it is there.",
+    )
+    batch_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="Largest adaptive batch, in images; 1: no batching; unset: what suits the engine.",
+    )
+    num_workers: int = Field(
+        default=2, ge=1, le=64, description="Imaging threads (decode, compose, encode)."
+    )
+    pin_memory: bool = Field(
+        default=False,
+        description="Pinned host buffers for a CUDA engine; contradicts BIREFNET_DEVICE=cpu.",
+    )
+    cudnn_benchmark: bool = Field(
+        default=False,
+        description="cuDNN autotuning of the PyTorch engine; contradicts BIREFNET_DEVICE=cpu.",
+    )
+    max_image_size_mb: float = Field(
+        default=10, gt=0, le=100, description="Largest uploaded file, in MiB."
+    )
+    max_megapixels: float = Field(
+        default=50, gt=0, le=200, description="Most pixels of an image, in millions."
+    )
+    max_decompression_ratio: float = Field(
+        default=1000, gt=1, description="Most decoded bytes per uploaded byte, beyond 8 MiB decoded."
+    )
+    processing_timeout_sec: float = Field(
+        default=30,
+        gt=0,
+        le=120,
+        description="Deadline of a request, in seconds; twice over 5 MB, four times over 8 MB.",
+    )
+    max_queue: int = Field(
+        default=64, ge=1, le=4096, description="Most requests in the service; more get 503."
+    )
+    rate_limit_per_minute: int = Field(
+        default=30, ge=0, description="Most requests per client and minute; 0: no limit."
+    )
+    rate_limit_per_second: int = Field(
+        default=3, ge=0, description="Most requests per client and second; 0: no limit."
+    )
+    rate_limit_mode: Literal["shape", "reject"] = Field(
+        default="shape",
+        description="Over the rate per second: wait up to 2 s for a slot, or reject at once.",
+    )
+    max_in_flight_per_client: int = Field(
+        default=3, ge=0, description="Most requests of one client at once; 0: no limit."
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Addresses or networks whose X-Forwarded-For is believed, comma separated.",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Origins a browser may call from, comma separated; empty: none."
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=55433, ge=1, le=65535, description="Port to listen on.")
+    cache_dir: Path = Field(
+        default=Path("~/.cache/birefnet-background-removal"),
+        description="Writable folder for compiled models.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", validation_alias="LOG_LEVEL", description="debug also logs stage times."
+    )
+    log_file: Path | None = Field(
+        default=None,
+        validation_alias="LOG_FILE",
+        description="Log file, rotated at 10 MB, three kept; unset: standard error only.",
+    )
+
+    @field_validator("trusted_proxies", "cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """`a, b` is two entries."""
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            ipaddress.ip_network(entry, strict=False)
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("model_path", "cache_dir", "log_file")
+    @classmethod
+    def _home(cls, value: Path | None) -> Path | None:
+        return value.expanduser() if value is not None else None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.model_path is not None and self.model not in ("auto", self.model_path.stem):
+            raise ValueError(
+                f"BIREFNET_MODEL_PATH names {self.model_path.name} and BIREFNET_MODEL names "
+                f"{self.model}; set one of the two"
+            )
+        if self.device == "cpu":
+            for name in ("pin_memory", "cudnn_benchmark", "use_tensorrt"):
+                if getattr(self, name):
+                    raise ValueError(
+                        f"{variable(name)}=true needs a GPU and contradicts BIREFNET_DEVICE=cpu"
+                    )
+        return self
+
+
+def variable(field: str) -> str:
+    """Name of a field's environment variable."""
+    return UNPREFIXED.get(field, PREFIX + field.upper())
+
+
+def read_settings() -> Settings:
+    """Read the environment and `.env`.
+
+    Raises:
+        SystemExit: With one sentence per fault, if a variable is misspelt or its value is not one it takes.
+    """
+    faults = _misspelt()
+    try:
+        settings = Settings()
+    except ValidationError as invalid:
+        faults += [_sentence(error["loc"], error["msg"]) for error in invalid.errors()]
+    if faults:
+        raise SystemExit("The service cannot start:\n" + "\n".join(f"  {fault}" for fault in faults))
+    return settings
+
+
+def distrust_forwarded_headers() -> None:
+    """Keep uvicorn from believing X-Forwarded-For from loopback; who is believed is decided by us."""
+    os.environ["FORWARDED_ALLOW_IPS"] = ""
+
+
+def _misspelt() -> list[str]:
+    """Variables that look like ours and are not; pydantic-settings lets them pass in silence."""
+    known = {variable(field) for field in Settings.model_fields}
+    given = [*os.environ, *(dotenv_values(ENV_FILE) if ENV_FILE.is_file() else ())]
+    faults = []
+    for name in given:
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            faults.append(f"{name} is not a setting{hint}")
+    return faults
+
+
+def _sentence(location: tuple[int | str, ...], message: str) -> str:
+    """One fault of pydantic as one sentence."""
+    message = message.removeprefix("Value error, ")
+    if not location:
+        return message
+    name = str(location[0])
+    return f"{name if name.isupper() else variable(name)}: {message}"
