@@ -7,10 +7,13 @@ that `auto` prefers each of them to every light model.
 from __future__ import annotations
 
 from models.errors import ModelNotFound
-from models.spec import InputSpec, ModelSpec, Precision, WheelSource
+from models.spec import InputSpec, ModelSpec, Precision, Refinement, WheelSource
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+# Chosen on the `tune` split of scripts/bench_quality.py; see docs/engines.md.
+_U2NET_REFINEMENT = Refinement(radius=3.0, epsilon=3e-4, low=0.25, high=0.75)
 
 _U2NET_CAVEAT = (
     "Weights under Apache-2.0 by their author's word (xuebinqin/U-2-Net issue 208); trained on "
@@ -35,8 +38,8 @@ U2NET = ModelSpec(
     licence="Apache-2.0",
     caveat=_U2NET_CAVEAT,
     rank=100,
-    precisions={Precision.BF16: 0.018, Precision.F32: 0.0},
-    refinement=None,
+    precisions={Precision.INT8: 0.017, Precision.BF16: 0.011, Precision.F32: 0.0},
+    refinement=_U2NET_REFINEMENT,
 )
 
 U2NETP = ModelSpec(
@@ -64,7 +67,7 @@ U2NETP = ModelSpec(
     caveat=_U2NET_CAVEAT,
     rank=110,
     precisions={Precision.F32: 0.0},
-    refinement=None,
+    refinement=_U2NET_REFINEMENT,
 )
 
 MODNET = ModelSpec(

@@ -50,6 +50,7 @@ class EngineConfig:
         precision: One precision to insist on, or None for the first the machine has.
         threads: Threads of the forward pass; 0 for one per core this process may use.
         max_batch: Largest batch one `predict` shall take.
+        quantized_graph: The graph with 8-bit convolutions, or None where there is none.
         cache_dir: Where a compiled model may be kept between starts, or None for nowhere.
     """
 
@@ -58,6 +59,7 @@ class EngineConfig:
     precision: Precision | None = None
     threads: int = 0
     max_batch: int = 8
+    quantized_graph: Path | None = None
     cache_dir: Path | None = None
 
 

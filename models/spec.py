@@ -17,6 +17,7 @@ class Precision(StrEnum):
     F32 = "f32"
     BF16 = "bf16"
     F16 = "f16"
+    INT8 = "int8"  # 8-bit convolutions; what stays in floating point runs in bf16 or f32
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,23 @@ class HubSource:
 
 @dataclass(frozen=True)
 class Refinement:
-    """Placeholder until matting lands."""
+    """How one checkpoint's matte is sharpened: data that belongs to it, chosen on composites.
+
+    Attributes:
+        radius: Half side of the window in which alpha is a linear function of colour, in pixels of
+            the model input.
+        epsilon: Ridge of that fit, in squared colour units (colours 0..1). Larger: smoother, and
+            less misled by noise.
+        low: Alpha that becomes 0. With ``high``, undoes the softness the network gives every edge.
+        high: Alpha that becomes 1.
+        max_side: Longest side of the reduced grid, in pixels.
+    """
+
+    radius: float
+    epsilon: float
+    low: float
+    high: float
+    max_side: int = 640
 
 
 Source = WheelSource | UrlSource | HubSource

@@ -20,6 +20,7 @@ from models.manifest import GRAPH_VERSION, Manifest
 from models.spec import ModelSpec
 
 GRAPH_FILE = "graph.onnx"
+QUANTIZED_GRAPH_FILE = "graph.int8.onnx"
 _LABELS = {"product": "background-removal"}
 
 
@@ -30,11 +31,13 @@ class RegisteredModel:
     Attributes:
         tag: Its exact tag in the store.
         graph: Its ONNX file.
+        quantized_graph: The same with 8-bit convolutions, or None where that costs the picture.
         spec: Its entry in the catalogue.
     """
 
     tag: str
     graph: Path
+    quantized_graph: Path | None
     spec: ModelSpec
 
 
@@ -59,14 +62,11 @@ def register(spec: ModelSpec, checkpoint: Path) -> RegisteredModel:
         if checkpoint_sha256 != spec.sha256:
             raise CheckpointError(f"{checkpoint.name} is not {spec.name} of the catalogue")
         # Imported here: the processes that only resolve a model have no use for ONNX in memory.
-        import onnx
+        from models.export.graphs import export
 
-        from models.export.onnx import attach_uint8_io
-
-        graph = attach_uint8_io(checkpoint, spec)
         with bentoml.models.create(_tag(spec), labels=_LABELS) as stored:
             file = Path(stored.path_of(GRAPH_FILE))
-            onnx.save(graph, str(file))
+            export(checkpoint, spec, file, file.with_name(QUANTIZED_GRAPH_FILE))
             stored.info.metadata.update(_manifest(spec, file).as_metadata())
     registered = _lookup(spec)
     if registered is None:
@@ -113,7 +113,13 @@ def _lookup(spec: ModelSpec) -> RegisteredModel | None:
     manifest = Manifest.from_metadata(stored.info.metadata)
     if not manifest.fits(spec) or not graph.is_file():
         return None
-    return RegisteredModel(tag=str(stored.tag), graph=graph, spec=spec)
+    quantized = graph.with_name(QUANTIZED_GRAPH_FILE)
+    return RegisteredModel(
+        tag=str(stored.tag),
+        graph=graph,
+        quantized_graph=quantized if quantized.is_file() else None,
+        spec=spec,
+    )
 
 
 def _manifest(spec: ModelSpec, graph: Path) -> Manifest:

@@ -15,8 +15,8 @@ from models.spec import Precision
 class FakeEngine:
     """A full engine whose matte is the picture's green channel.
 
-    A picture may ask for time: one whose first pixel is ``(255, 0, b)`` takes ``b / 50`` seconds, so that a
-    test can hold a running service in the middle of a batch.
+    A picture may ask for time: one whose first pixel is ``(255, 0, b)`` takes ``b / 50`` seconds,
+    so that a test can hold a running service in the middle of a batch.
 
     Args:
         graph: Ignored.
@@ -24,7 +24,7 @@ class FakeEngine:
         seconds_per_item: How long each item takes, to make queues observable.
     """
 
-    def __init__(self, graph: Path, config: EngineConfig, seconds_per_item: float = 0.0) -> None:
+    def __init__(self, graph: Path, config: EngineConfig, seconds_per_item: float = 0) -> None:
         self._seconds_per_item = seconds_per_item
         self._closed = False
         self._info = EngineInfo("fake", "fake 1", "cpu", Precision.F32, config.max_batch)
@@ -38,7 +38,9 @@ class FakeEngine:
         """Run one batch; see `models.engine.Engine`."""
         if self._closed:
             raise InferenceFailed("the engine is closed")
-        time.sleep(self._seconds_per_item * len(batch) + sum(_seconds_asked(item) for item in batch))
+        time.sleep(
+            self._seconds_per_item * len(batch) + sum(_seconds_asked(item) for item in batch)
+        )
         return np.ascontiguousarray(batch[..., 1])
 
     def close(self) -> None:

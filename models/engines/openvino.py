@@ -15,10 +15,12 @@ from models.errors import EngineIncompatible, InferenceFailed
 from models.spec import Precision
 
 _CAPABILITY = {Precision.F32: "FP32", Precision.BF16: "BF16", Precision.F16: "FP16"}
+# Without one of these an 8-bit product is no faster than a float one.
+_INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 
 
 class OpenVinoEngine:
-    """A graph compiled once for any batch size, in the fastest precision model and CPU allow.
+    """A graph compiled once, in the fastest precision model and CPU allow.
 
     CPU pinning is off: with it, two threads shared one core of a container (measured, see
     `docs/engines.md`).
@@ -33,19 +35,23 @@ class OpenVinoEngine:
 
     def __init__(self, graph: Path, config: EngineConfig) -> None:
         core = ov.Core()
-        precision = _choose_precision(core, config)
-        threads = config.threads or len(os.sched_getaffinity(0))
+        available = _available_precisions(core, config)
+        precision = _choose_precision(available, config)
+        chosen = config.quantized_graph if precision is Precision.INT8 else graph
+        floats = Precision.BF16 if Precision.BF16 in available else Precision.F32
         properties: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
-            "INFERENCE_NUM_THREADS": threads,
-            "INFERENCE_PRECISION_HINT": precision.value,
+            "INFERENCE_NUM_THREADS": config.threads or len(os.sched_getaffinity(0)),
+            "INFERENCE_PRECISION_HINT": (
+                floats if precision is Precision.INT8 else precision
+            ).value,
             "ENABLE_CPU_PINNING": False,
         }
         if config.cache_dir is not None:
-            properties |= {"CACHE_DIR": str(config.cache_dir), "CACHE_MODE": "OPTIMIZE_SIZE"}
+            properties |= {"CACHE_DIR": str(config.cache_dir)}
         try:
-            compiled = core.compile_model(str(graph), "CPU", properties)
+            compiled = core.compile_model(str(chosen), "CPU", properties)
         except RuntimeError as refused:
             raise EngineIncompatible(f"OpenVINO refuses {graph.name}: {refused}") from refused
         self._request: ov.InferRequest | None = compiled.create_infer_request()
@@ -81,11 +87,28 @@ class OpenVinoEngine:
             self._request = None
 
 
-def _choose_precision(core: ov.Core, config: EngineConfig) -> Precision:
-    """The precision to run in: the one insisted on, else the first of the model's this CPU has."""
+def _available_precisions(core: ov.Core, config: EngineConfig) -> frozenset[Precision]:
+    """What this CPU computes fast, of what this graph comes in."""
     capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    available = {p for p, name in _CAPABILITY.items() if name in capabilities}
+    if config.quantized_graph is not None and _INT8_FLAGS & _cpu_flags():
+        available.add(Precision.INT8)
+    return frozenset(available)
+
+
+def _choose_precision(available: frozenset[Precision], config: EngineConfig) -> Precision:
+    """The precision insisted on, else the first of the model's that is available."""
     if config.precision is not None:
-        if _CAPABILITY[config.precision] not in capabilities:
-            raise EngineIncompatible(f"this CPU has no {config.precision.value} arithmetic")
+        if config.precision not in available:
+            raise EngineIncompatible(f"{config.precision.value} is not available here")
         return config.precision
-    return next(p for p in (*config.precisions, Precision.F32) if _CAPABILITY[p] in capabilities)
+    return next(p for p in (*config.precisions, Precision.F32) if p in available)
+
+
+def _cpu_flags() -> set[str]:
+    """Instruction sets of this CPU as Linux names them; empty elsewhere."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.exists():
+        return set()
+    flags = (line for line in cpuinfo.read_text().splitlines() if line.startswith("flags"))
+    return set(next(flags, "").split())

@@ -39,7 +39,7 @@ def estimate_foreground(source: UInt8Array, alpha_u8: UInt8Array) -> UInt8Array:
     foreground = source.copy()
     for cells in soft_blocks(coarse, grid):
         pixels = grid.pixels(cells, height, width)
-        block = np.ascontiguousarray(source[pixels])
+        block = source[pixels].copy()  # blendLinear writes into it
         here = np.asarray(enlarge(filling, cells, grid, *block.shape[:2]), np.uint8)
         alpha = alpha_u8[pixels].astype(np.float32) / 255.0
         cv2.blendLinear(block, here, alpha, 1.0 - alpha, dst=block)
@@ -51,8 +51,8 @@ def _filling(colours: UInt8Array, alpha_u8: UInt8Array) -> UInt8Array:
     """What to mix in as alpha falls: ``F + alpha * (F - B)`` on the grid.
 
     With ``I`` the pixel, ``alpha * I + (1 - alpha) * filling`` is one step from the foreground
-    spread here, ``F``, towards the colour for which ``alpha * F + (1 - alpha) * B`` is ``I``: all of the
-    step where the subject is opaque, none where it vanishes.
+    spread here, ``F``, towards the colour for which ``alpha * F + (1 - alpha) * B`` is ``I``: all
+    of the step where the subject is opaque, none where it vanishes.
     """
     image = cv2.cvtColor(colours, cv2.COLOR_RGB2RGBA).astype(np.float32)
     alpha = alpha_u8.astype(np.float32) / 255.0

@@ -11,35 +11,13 @@ Source:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
 from models.matting.arrays import FloatArray, UInt8Array
 from models.matting.grid import Grid, enlarge, make_grid, reduce_to_grid, soft_blocks
 from models.matting.guided_filter import fit_planes
-
-
-@dataclass(frozen=True)
-class Refinement:
-    """How one checkpoint's matte is sharpened: data that belongs to it, chosen on composites.
-
-    Attributes:
-        radius: Half side of the window in which alpha is a linear function of colour, in pixels of
-            the model input.
-        epsilon: Ridge of that fit, in squared colour units (colours 0..1). Larger: smoother, and
-            less misled by noise.
-        low: Alpha that becomes 0. With ``high``, undoes the softness the network gives every edge.
-        high: Alpha that becomes 1.
-        max_side: Longest side of the reduced grid, in pixels.
-    """
-
-    radius: float
-    epsilon: float
-    low: float
-    high: float
-    max_side: int = 640
+from models.spec import Refinement
 
 
 def refine_alpha(

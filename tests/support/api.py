@@ -1,0 +1,101 @@
+"""The whole HTTP side in one process, wired as `service/public.py` wires it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from service.http.app import EXPOSED_HEADERS, PREFIX, create_app
+from service.http.dependencies import Services
+from service.http.health import HealthReporter, Wanted
+from service.http.metrics import Metrics, SlidingHour
+from service.http.middleware import ExchangeMiddleware, IntakeConfig, IntakeMiddleware
+from service.http.rate_limit import ClientLimiter, RateLimitConfig
+from service.removal.remover import BackgroundRemover, RemoverConfig
+from tests.support.matting import SPEC, FakeMattingClient
+
+REMOVE = f"{PREFIX}/remove"
+HEALTH = f"{PREFIX}/health"
+NO_LIMITS = RateLimitConfig(per_minute=0, per_second=0, in_flight=0)
+MAX_FILE_BYTES = 10 * 1024**2
+
+
+@dataclass
+class ApiParts:
+    """What an API is made of; every part can be replaced by a test."""
+
+    matting: FakeMattingClient = field(default_factory=FakeMattingClient)
+    remover: RemoverConfig = field(default_factory=RemoverConfig)
+    limits: RateLimitConfig = NO_LIMITS
+    intake: IntakeConfig = field(default_factory=lambda: IntakeConfig(MAX_FILE_BYTES))
+    wanted: Wanted = field(default_factory=lambda: Wanted("auto", False, SPEC.name))
+    trusted_proxies: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    is_warm: Callable[[], bool] = lambda: True
+    peer: str = "192.0.2.1"
+
+
+@dataclass
+class Api:
+    """A running API and the handles a test may pull."""
+
+    client: httpx.AsyncClient
+    app: FastAPI
+    asgi: ASGIApp
+    limiter: ClientLimiter
+    draining: asyncio.Event
+    registry: CollectorRegistry
+    services: Services
+
+    def client_at(self, peer: str) -> httpx.AsyncClient:
+        """Another client, at another address."""
+        transport = httpx.ASGITransport(self.asgi, client=(peer, 1234))
+        return httpx.AsyncClient(transport=transport, base_url="http://service")
+
+    async def remove(
+        self,
+        data: bytes,
+        name: str = "portrait.png",
+        media_type: str | None = "image/png",
+        **options: str,
+    ) -> httpx.Response:
+        """Ask for a removal as a browser would."""
+        files = {"image": (name, data, media_type)}
+        return await self.client.post(REMOVE, files=files, data=options)
+
+
+@asynccontextmanager
+async def open_api(parts: ApiParts | None = None) -> AsyncIterator[Api]:
+    """Put an API together, and take it apart again."""
+    parts = parts or ApiParts()
+    remover = BackgroundRemover(parts.matting, SPEC, parts.remover)
+    hour = SlidingHour()
+    health = HealthReporter(parts.matting, SPEC, parts.wanted, hour, parts.is_warm)
+    services = Services(remover, hour, health)
+    app = create_app(services=services)
+    limiter, draining, registry = ClientLimiter(parts.limits), asyncio.Event(), CollectorRegistry()
+    outer = Starlette()
+    outer.mount(PREFIX, app)
+    wrapped: ASGIApp = IntakeMiddleware(outer, limiter, parts.intake, draining)
+    wrapped = ExchangeMiddleware(wrapped, lambda: Metrics(registry), parts.trusted_proxies)
+    if parts.cors_origins:
+        wrapped = CORSMiddleware(
+            wrapped,
+            allow_origins=list(parts.cors_origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=list(EXPOSED_HEADERS),
+        )
+    transport = httpx.ASGITransport(wrapped, client=(parts.peer, 1234))
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        yield Api(client, app, wrapped, limiter, draining, registry, services)
+    await remover.close()

