@@ -52,9 +52,7 @@ class Inference:
         self._predictor = MattePredictor(engine, _model.spec.input.size)
         self._predictor.warm_up()
         outlive_siblings()
-        log.info(
-            "serving %s (%s) on %s %s", _model.tag, _model.spec.architecture, *_short(engine)
-        )
+        log.info("serving %s (%s) on %s %s", _model.tag, _model.spec.architecture, *_short(engine))
 
     @bentoml.api(
         batchable=True,
@@ -127,6 +125,7 @@ def _engine_config(settings: Settings) -> EngineConfig:
         precisions=tuple(_model.spec.precisions),
         precision=None if settings.precision == "auto" else Precision(settings.precision),
         max_batch=_CPU_ENGINE_BATCH,
+        quantized_graph=_model.quantized_graph,
         cache_dir=settings.cache_dir,
     )
 

@@ -1,9 +1,10 @@
 """How the two processes stop: public finishes what it has, inference lasts until it has.
 
-The supervisor sends SIGTERM to both at once; left alone, inference would go first and take the requests
-that are still being decoded with it. The supervisor also keeps the listening socket open until the last
-worker is gone, and uvicorn waits for every answer to be read: new callers would hang, and one that never
-reads would hold the stop for ever.
+The supervisor sends SIGTERM to both at once; left alone, inference would go first and take the
+requests that are still being decoded with it. The supervisor also removes the name of inference's
+socket at once, but keeps the public one open until the last worker is gone; and uvicorn waits for
+every answer to be read. Left alone, requests under way would lose inference, new callers would
+hang, and one who never reads would hold the stop for ever.
 """
 
 from __future__ import annotations
@@ -17,16 +18,20 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import FrameType
+from typing import Any
+from urllib.parse import unquote, urlparse
 
 import psutil
 import uvicorn
 
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.1
+_READ_ARRIVED_S = 0.25
 _UNREAD_S = 30.0
 _UNREAD_WHILE_STOPPING_S = 5.0
 _WORKER_MODULE = "_bentoml_impl.worker.service"
@@ -70,40 +75,43 @@ def check_folder(folder: Path, variable: str) -> None:
 
 
 def end_with_supervisor() -> None:
-    """Have the kernel stop this process when its supervisor is killed; without it, it would live on."""
+    """Have the kernel stop this process when its supervisor is killed; else it would live on."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def announce_stop(stopping: asyncio.Event) -> None:
-    """Set an event of the running loop as soon as this process is told to stop; refuse new callers then."""
+    """Set an event of the running loop when this process is told to stop, and refuse callers.
+
+    Not at once: a body that still is in the kernel's buffers has arrived, too.
+    """
     loop = asyncio.get_running_loop()
 
-    def stop() -> None:
+    def note(number: int, frame: FrameType | None, then: Handler) -> None:
+        loop.call_soon_threadsafe(loop.call_later, _READ_ARRIVED_S, stop, number, then)
+
+    def stop(number: int, then: Handler) -> None:
         stopping.set()
         _refuse_new_callers(loop)
-
-    def note(number: int, frame: FrameType | None, then: Handler) -> None:
-        loop.call_soon_threadsafe(stop)
-        then(number, frame)
+        then(number, None)
 
     _wrap_stop_signals(note)
 
 
 def serving() -> uvicorn.Server | None:
-    """The server this process runs in, by the handler it has put on SIGTERM; ask before `announce_stop`."""
+    """The server this process runs in, by its handler of SIGTERM; ask before `announce_stop`."""
     server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     return server if isinstance(server, uvicorn.Server) else None
 
 
 async def drop_unread(server: uvicorn.Server, stopping: asyncio.Event) -> None:
     """Let go of callers that read nothing of their answer for a while, for as long as this runs."""
-    stuck: dict[object, tuple[int, float]] = {}  # by connection: bytes waiting, and since when
+    stuck: dict[Any, tuple[int, float]] = {}  # by connection: bytes waiting, and since when
     while True:
         await asyncio.sleep(_POLL_S if stopping.is_set() else 1.0)
         patience_s = _UNREAD_WHILE_STOPPING_S if stopping.is_set() else _UNREAD_S
         now = time.monotonic()
-        seen = {}
+        seen: dict[Any, tuple[int, float]] = {}
         for connection in list(server.server_state.connections):
             waiting = connection.transport.get_write_buffer_size()
             size, since = stuck.get(connection, (0, now))
@@ -131,6 +139,28 @@ def stop_service() -> None:
     parent = me.parent()
     if _service_name(me) and parent is not None and parent.pid != 1:
         parent.terminate()
+
+
+@contextmanager
+def second_name(uri: str) -> Iterator[str]:
+    """Another name of a Unix socket, for as long as the context lasts.
+
+    The supervisor removes the first one as soon as it is told to stop, and a removal under way
+    could no longer connect to inference.
+
+    Args:
+        uri: Address of the socket; what is no `file:` address is given back as it is.
+    """
+    if not uri.startswith("file:"):
+        yield uri
+        return
+    first = Path(unquote(urlparse(uri).path))
+    second = first.parent.with_name(f"{first.parent.name}.{os.getpid()}")
+    os.link(first, second)
+    try:
+        yield second.as_uri()
+    finally:
+        second.unlink(missing_ok=True)
 
 
 def outlive_siblings() -> None:
@@ -167,7 +197,8 @@ def _siblings() -> list[psutil.Process]:
         return [
             child
             for child in parent.children()
-            if child.status() != psutil.STATUS_ZOMBIE and _service_name(child) not in ("", own_service)
+            if child.status() != psutil.STATUS_ZOMBIE
+            and _service_name(child) not in ("", own_service)
         ]
     except psutil.Error:
         return []

@@ -1,22 +1,22 @@
-"""Bento service 2, `background_removal`: the composition root, the mounted routes, the native endpoint."""
+"""Bento service 2, `background_removal`: composition root, mounted routes, native endpoint."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 import bentoml
 import click
+from bentoml.container import BentoMLContainer
 from bentoml.validators import ContentType
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
 
 from models.errors import BackgroundRemovalError
 from service.http.app import EXPOSED_HEADERS, PREFIX, create_app, problem_response
@@ -35,6 +35,7 @@ from service.lifecycle import (
     check_folder,
     drop_unread,
     end_with_supervisor,
+    second_name,
     serving,
 )
 from service.logs import LogConfig, check_log_file, set_up_logging
@@ -50,6 +51,7 @@ _WARM_UP_RETRY_S = 1.0
 _settings = read_settings()
 _model = choose_model(_settings)
 _stopping = asyncio.Event()
+_until_drained = ExitStack()
 distrust_forwarded_headers()
 
 
@@ -85,27 +87,42 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     server = serving()
     reading = asyncio.create_task(drop_unread(server, _stopping)) if server else None
     announce_stop(_stopping)
-    client = BentoMattingClient(
-        bentoml.get_current_service().inference, _model.spec.input.size
-    )
+    client = BentoMattingClient(bentoml.get_current_service().inference, _model.spec.input.size)
     remover = BackgroundRemover(client, _model.spec, _remover_config(_settings))
     warming = asyncio.create_task(_warm_up(remover))
-    hour = SlidingHour()
-    wanted = Wanted(_settings.device, bool(_settings.use_tensorrt), _settings.model)
-    health = HealthReporter(
-        client,
-        _model.spec,
-        wanted,
-        hour,
-        is_warm=lambda: warming.done() and not warming.cancelled(),
-        observe_gpu=_metrics().observe_gpu,
-    )
-    app.state.services = Services(remover, hour, health)
+    warming.add_done_callback(_tell_of_failure)
+    app.state.services = _services(client, remover, warming)
     yield
     warming.cancel()
     if reading is not None:
         reading.cancel()
     await remover.close()
+    _until_drained.close()
+
+
+def _services(
+    client: BentoMattingClient, remover: BackgroundRemover, warming: asyncio.Task[None]
+) -> Services:
+    hour = SlidingHour()
+    health = HealthReporter(
+        client,
+        _model.spec,
+        Wanted(_settings.device, bool(_settings.use_tensorrt), _settings.model),
+        hour,
+        is_warm=lambda: _succeeded(warming),
+        observe_gpu=_metrics().observe_gpu,
+    )
+    return Services(remover, hour, health)
+
+
+@contextmanager
+def _inference_within_reach() -> Iterator[None]:
+    """Have BentoML connect to inference by a name that stays until we are done."""
+    addresses = BentoMLContainer.remote_runner_mapping.get()
+    with second_name(addresses.get(Inference.name, "")) as address:
+        if address:
+            addresses[Inference.name] = address
+        yield
 
 
 async def _warm_up(remover: BackgroundRemover) -> None:
@@ -121,14 +138,24 @@ async def _warm_up(remover: BackgroundRemover) -> None:
             return
 
 
+def _succeeded(task: asyncio.Task[None]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None
+
+
+def _tell_of_failure(task: asyncio.Task[None]) -> None:
+    """A warm-up that fails for a reason nobody foresaw leaves the service unready; say why."""
+    if not task.cancelled() and task.exception() is not None:
+        log.error("the warm-up failed, the service cannot become ready", exc_info=task.exception())
+
+
 app = create_app(_lifespan)
 
 
 class RemovalInput(bentoml.IODescriptor):
     """The native endpoint's form, as its schema and the Python client see it.
 
-    The request itself is read by the same code as the mounted route's: BentoML's own would write the
-    file to disk, and would fetch a URL that a caller sends in its place.
+    The request itself is read by the same code as the mounted route's: BentoML's own would write
+    the file to disk, and would fetch a URL that a caller sends in its place.
     """
 
     image: Path
@@ -156,6 +183,9 @@ class BackgroundRemoval:
     """Removes the background of a picture."""
 
     inference = bentoml.depends(Inference)
+
+    def __init__(self) -> None:
+        _until_drained.enter_context(_inference_within_reach())  # before BentoML connects
 
     @bentoml.on_deployment
     @staticmethod

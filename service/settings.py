@@ -40,7 +40,7 @@ class Settings(BaseSettings):
         default="auto",
         description="Inference engine; auto takes the fastest that opens. fake is for tests only.",
     )
-    precision: Literal["auto", "f32", "bf16"] = Field(
+    precision: Literal["auto", "f32", "bf16", "int8"] = Field(
         default="auto",
         description="Arithmetic of the network; auto takes the fastest that keeps the picture.",
     )
@@ -50,13 +50,13 @@ class Settings(BaseSettings):
     )
     use_tensorrt: bool | None = Field(
         default=None,
-        description="true asks for TensorRT and serves degraded without it; unset: where it is there.",
+        description="true asks for TensorRT, degraded without it; unset: where it is there.",
     )
     batch_size: int | None = Field(
         default=None,
         ge=1,
         le=64,
-        description="Largest adaptive batch, in images; 1: no batching; unset: what suits the engine.",
+        description="Largest adaptive batch, in images; 1: none; unset: what suits the engine.",
     )
     num_workers: int = Field(
         default=2, ge=1, le=64, description="Imaging threads (decode, compose, encode)."
@@ -76,7 +76,7 @@ class Settings(BaseSettings):
         default=50, gt=0, le=200, description="Most pixels of an image, in millions."
     )
     max_decompression_ratio: float = Field(
-        default=1000, gt=1, description="Most decoded bytes per uploaded byte, beyond 8 MiB decoded."
+        default=1000, gt=1, description="Most decoded bytes per uploaded byte, over 8 MiB decoded."
     )
     processing_timeout_sec: float = Field(
         default=30,
@@ -172,7 +172,8 @@ def read_settings() -> Settings:
     """Read the environment and `.env`.
 
     Raises:
-        SystemExit: With one sentence per fault, if a variable is misspelt or its value is not one it takes.
+        SystemExit: With one sentence per fault, if a variable is misspelt or its value is not one
+            it takes.
     """
     faults = _misspelt()
     try:
@@ -180,24 +181,28 @@ def read_settings() -> Settings:
     except ValidationError as invalid:
         faults += [_sentence(error["loc"], error["msg"]) for error in invalid.errors()]
     if faults:
-        raise SystemExit("The service cannot start:\n" + "\n".join(f"  {fault}" for fault in faults))
+        lines = "".join(f"\n  {fault}" for fault in faults)
+        raise SystemExit(f"The service cannot start:{lines}")
     return settings
 
 
 def distrust_forwarded_headers() -> None:
-    """Keep uvicorn from believing X-Forwarded-For from loopback; who is believed is decided by us."""
+    """Keep uvicorn from believing X-Forwarded-For from loopback; we decide who is believed."""
     os.environ["FORWARDED_ALLOW_IPS"] = ""
 
 
 def _misspelt() -> list[str]:
     """Variables that look like ours and are not; pydantic-settings lets them pass in silence."""
-    known = {variable(field) for field in Settings.model_fields}
+    # Compared without the prefix, which would make any two of them look alike.
+    ours = [variable(field) for field in Settings.model_fields]
+    known = {name.removeprefix(PREFIX): name for name in ours}
     given = [*os.environ, *(dotenv_values(ENV_FILE) if ENV_FILE.is_file() else ())]
     faults = []
     for name in given:
-        if name.upper().startswith(PREFIX) and name.upper() not in known:
-            near = difflib.get_close_matches(name.upper(), known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+        bare = name.upper().removeprefix(PREFIX)
+        if name.upper().startswith(PREFIX) and known.get(bare) != name.upper():
+            near = difflib.get_close_matches(bare, known, n=1)
+            hint = f"; did you mean {known[near[0]]}?" if near else ""
             faults.append(f"{name} is not a setting{hint}")
     return faults
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from typing import cast
 
 from fastapi import FastAPI, Request
 from starlette.responses import Response
@@ -54,8 +55,7 @@ def create_app(lifespan: Lifespan | None = None, services: Services | None = Non
 
 async def _render_problem(request: Request, error: Exception) -> Response:
     """Any error of ours as a problem."""
-    assert isinstance(error, BackgroundRemovalError)
-    return problem_response(request, error)
+    return problem_response(request, cast("BackgroundRemovalError", error))
 
 
 def problem_response(request: Request, error: BackgroundRemovalError) -> Response:

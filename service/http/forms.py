@@ -1,4 +1,4 @@
-"""A multipart request in, the uploaded file and the caller's options out. Nothing touches the disk."""
+"""A multipart request in, the file and the caller's options out. Nothing touches the disk."""
 
 from __future__ import annotations
 
@@ -21,9 +21,14 @@ _BOOLEANS = {
 
 
 class _InMemoryParser(MultiPartParser):
-    """Starlette's parser without its habit of rolling parts over 1 MB to disk; the body is capped."""
+    """Starlette's parser, but no part over 1 MB is rolled to disk; the body is capped."""
 
     spool_max_size = 1 << 31
+
+    def close(self) -> None:
+        """Give the parts' memory back, those of a form that was cut off too."""
+        for file in self._files_to_close_on_error:
+            file.close()
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,22 @@ async def read_removal_form(request: Request) -> RemovalForm:
     Raises:
         InvalidRequest: If it is no form, or not this one; `errors` says where.
     """
-    form = await _parse(request)
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        _refuse("body", "Expected multipart/form-data")
+    parser = _InMemoryParser(
+        request.headers,
+        request.stream(),
+        max_files=2,
+        max_fields=_MAX_FIELDS,
+        max_part_size=_MAX_FIELD_BYTES,
+    )
+    try:
+        return await _read(await _parse(parser))
+    finally:
+        parser.close()
+
+
+async def _read(form: FormData) -> RemovalForm:
     images = form.getlist("image")
     if not images:
         _refuse("image", "Field required")
@@ -69,16 +89,7 @@ async def read_removal_form(request: Request) -> RemovalForm:
     )
 
 
-async def _parse(request: Request) -> FormData:
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        _refuse("body", "Expected multipart/form-data")
-    parser = _InMemoryParser(
-        request.headers,
-        request.stream(),
-        max_files=2,
-        max_fields=_MAX_FIELDS,
-        max_part_size=_MAX_FIELD_BYTES,
-    )
+async def _parse(parser: _InMemoryParser) -> FormData:
     try:
         return await parser.parse()
     except (MultiPartException, KeyError) as malformed:

@@ -28,16 +28,16 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 3
 class Metrics:
     """What Prometheus scrapes of the public service.
 
-    Labels are route templates, never paths: a stranger's addresses must not grow our memory. BentoML's own
-    metrics are off for that reason.
+    Labels are route templates, never paths: a stranger's addresses must not grow our memory.
+    BentoML's own metrics are off for that reason.
 
     Args:
         registry: Where they are registered; None for the process's own.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        # Deferred: the library decides at import whether several processes count together, and BentoML
-        # says so only in the environment of its workers.
+        # Deferred: the library decides at import whether several processes count together, and
+        # BentoML says so only in the environment of its workers.
         import prometheus_client as client
 
         registry = registry or client.REGISTRY
@@ -81,9 +81,7 @@ class Metrics:
     def observe(self, exchange: Exchange) -> None:
         """Count a finished request."""
         self._in_progress.dec()
-        self._requests.labels(
-            exchange.route, str(exchange.status), exchange.error_code or ""
-        ).inc()
+        self._requests.labels(exchange.route, str(exchange.status), exchange.error_code or "").inc()
         self._latency.labels(exchange.route).observe(exchange.processing_ms() / 1e3)
         for stage, milliseconds in exchange.stages_ms.items():
             self._stage.labels(stage).observe(milliseconds / 1e3)
@@ -101,7 +99,7 @@ def create_metrics_app() -> Starlette:
         from prometheus_client.multiprocess import MultiProcessCollector
 
         registry = client.CollectorRegistry()
-        MultiProcessCollector(registry)
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return client.generate_latest(registry), client.CONTENT_TYPE_LATEST
 
     async def metrics(request: Request) -> Response:

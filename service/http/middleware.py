@@ -1,7 +1,8 @@
 """Everything that wraps mounted and native routes alike, as plain ASGI.
 
-`ExchangeMiddleware` gives every request its identifier, its place in log and metrics, and the flat JSON
-of any error, whoever made it. `IntakeMiddleware`, inside it, admits uploads: rate, size, progress.
+`ExchangeMiddleware` gives every request its identifier, its place in log and metrics, and the flat
+JSON of any error, whoever made it. `IntakeMiddleware`, inside it, admits uploads: rate, size,
+progress.
 """
 
 from __future__ import annotations
@@ -231,10 +232,10 @@ class _GuardedBody:
 
     def _count(self, message: Message) -> None:
         self._exchange.bytes_in += len(message.get("body", b""))
-        if self._exchange.bytes_in > self._max_bytes:
-            raise file_too_large(self._exchange.bytes_in, self._config.max_file_bytes)
         if not message.get("more_body", False):
             self._exchange.body_complete = time.perf_counter()
+        if self._exchange.bytes_in > self._max_bytes:
+            raise file_too_large(self._exchange.bytes_in, self._config.max_file_bytes)
 
     async def _next_or_give_up(self) -> Message:
         """Wait for bytes, for the stop, or for the end of our patience."""
@@ -253,6 +254,7 @@ class _GuardedBody:
         finally:
             arriving.cancel()
             stopping.cancel()
+            await asyncio.wait((arriving, stopping))  # nobody may receive twice at once
 
     async def discard(self, max_bytes: int) -> None:
         """Read and forget up to so many bytes of what is still coming."""

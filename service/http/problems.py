@@ -1,4 +1,4 @@
-"""An error in, the flat JSON every caller gets out. The only place that knows HTTP statuses of errors."""
+"""An error in, the flat JSON every caller gets out. Only this file knows statuses of errors."""
 
 from __future__ import annotations
 

@@ -44,7 +44,8 @@ class RateLimitConfig:
 class ClientLimiter:
     """Admits the requests of each client.
 
-    slowapi keeps the moving windows; the shaping over them is ours, since its decorators can only refuse.
+    slowapi keeps the moving windows; the shaping over them is ours, since its decorators can only
+    refuse.
 
     Args:
         config: The limits.
@@ -149,9 +150,7 @@ def client_key(peer: str, forwarded_for: Sequence[str], trusted: Sequence[str]) 
     return str(address)
 
 
-def _is_in(
-    text: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
-) -> bool:
+def _is_in(text: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
     address = _address(text)
     return address is not None and any(address in network for network in networks)
 

@@ -80,12 +80,14 @@ def decode(data: bytes, header: ImageHeader) -> SourceImage:
 
 
 def _decode_plain_jpeg(data: bytes, header: ImageHeader) -> U8Array | None:
-    """The fast path: three or one channel without a profile, by libjpeg-turbo straight into an array.
+    """The fast path: three or one channel, no profile, by libjpeg-turbo straight into an array.
 
-    Its own reading of the header must be the one the guard has judged, or the limits would not hold.
+    Its own reading of the header must be the one the guard has judged, or the limits would not
+    hold.
 
     Returns:
-        Pixels ``[H, W, 3]`` as stored, or None where Pillow must have a closer look (and the last word).
+        Pixels ``[H, W, 3]`` as stored, or None where Pillow must have a closer look (and the last
+        word).
     """
     if _ICC_MARKER in data:
         return None

@@ -21,8 +21,9 @@ _DEFLATE_LEVEL = 1
 def encode_png(pixels: U8Array) -> bytes:
     """Encode 8-bit sRGB pixels.
 
-    The Up filter for every row and ISA-L's fastest level: a quarter of the time OpenCV's or Pillow's
-    encoder takes, and no larger (`docs/benchmarks/`). The file carries nothing but the picture.
+    The Up filter for every row and ISA-L's fastest level: a quarter of the time OpenCV's or
+    Pillow's encoder takes, and no larger (`docs/benchmarks/`). The file carries nothing but the
+    picture.
 
     Args:
         pixels: ``[H, W, 4]`` RGBA, ``[H, W, 3]`` RGB or ``[H, W]`` grey.

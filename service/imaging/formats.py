@@ -16,7 +16,8 @@ class ImageFormat:
         name: Name, as Pillow and the API spell it.
         media_types: Media types it travels under, the proper one first.
         matches: Whether bytes begin like this format.
-        pillow_names: Names Pillow may give a file of this format (an MPO is a JPEG with more behind it).
+        pillow_names: Names Pillow may give a file of this format (an MPO is a JPEG with more behind
+            it).
     """
 
     name: str
@@ -52,8 +53,8 @@ def sniff(data: bytes) -> ImageFormat | None:
 def is_clearly_no_image(media_type: str | None) -> bool:
     """Whether a declared media type contradicts a picture.
 
-    Clients declare nothing, `application/octet-stream` or the wrong picture type all the time; only a
-    PDF, a text or a film is believed.
+    Clients declare nothing, `application/octet-stream` or the wrong picture type all the time; only
+    a PDF, a text or a film is believed.
     """
     if not media_type:
         return False

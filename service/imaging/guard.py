@@ -1,7 +1,7 @@
-"""Untrusted bytes in, a believed header out: every check that can be made before pixels are decoded.
+"""Untrusted bytes in, a believed header out: every check possible before pixels are decoded.
 
-The order is decided (size, magic, pixels, 8K, minimum, ratio): another one reports the wrong fault for
-the specification's own test pictures.
+The order is decided (size, magic, pixels, 8K, minimum, ratio): another one reports the wrong fault
+for the specification's own test pictures.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class ImageLimits:
         max_short_side: Most pixels along the shorter side.
         min_side: Fewest pixels along either side.
         max_ratio: Most decoded bytes per byte of file.
-        ratio_from_bytes: Decoded size from which the ratio is judged; a small transparent picture is
-            legitimate at any ratio.
+        ratio_from_bytes: Decoded size from which the ratio is judged; a small transparent picture
+            is legitimate at any ratio.
         max_frames: Most frames of an animation, of which the first is used.
     """
 

@@ -24,7 +24,8 @@ class Reservation:
 class PixelBudget:
     """Lets requests hold decoded pictures only while the sum of their pixels fits.
 
-    A reservation ends with the thread that uses the pixels, not with the request that gave up waiting.
+    A reservation ends with the thread that uses the pixels, not with the request that gave up
+    waiting.
 
     Args:
         max_pixels: Most pixels held at once; a larger picture is let through alone.
@@ -34,6 +35,7 @@ class PixelBudget:
         self._max_pixels = max_pixels
         self._held = 0
         self._freed = asyncio.Condition()
+        self._announcing: set[asyncio.Future[None]] = set()
 
     @property
     def held(self) -> int:
@@ -45,9 +47,7 @@ class PixelBudget:
         """Wait until a picture of so many pixels fits, and hold its place."""
         reservation = Reservation(min(pixels, self._max_pixels))
         async with self._freed:
-            await self._freed.wait_for(
-                lambda: self._held + reservation.pixels <= self._max_pixels
-            )
+            await self._freed.wait_for(lambda: self._held + reservation.pixels <= self._max_pixels)
             self._held += reservation.pixels
         try:
             yield reservation
@@ -62,7 +62,9 @@ class PixelBudget:
 
     def _release(self, reservation: Reservation) -> None:
         self._held -= reservation.pixels
-        asyncio.ensure_future(self._announce())
+        announcing = asyncio.ensure_future(self._announce())
+        self._announcing.add(announcing)  # the loop itself would let it be collected
+        announcing.add_done_callback(self._announcing.discard)
 
     async def _announce(self) -> None:
         async with self._freed:

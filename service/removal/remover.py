@@ -1,8 +1,8 @@
 """The one verb: bytes and options in, a cutout out.
 
-guard -> decode -> fit (in a thread) -> matte -> refine -> smooth -> cut out -> encode (in a thread).
-Threads, memory and time are bounded: at most `workers` pictures are decoded or encoded at once, at most
-`max_pixels` are held decoded, and at most `max_queue` requests are inside.
+guard -> decode -> fit (in a thread) -> matte -> refine -> smooth -> cut out -> encode (in a
+thread). Threads, memory and time are bounded: at most `workers` pictures are decoded or encoded at
+once, at most `max_pixels` are held decoded, and at most `max_queue` requests are inside.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.matting.compositing import cutout
+from models.matting.foreground import estimate_foreground
 from models.matting.postprocess import combine_alpha, smooth_alpha
 from models.matting.preprocess import fit
 from models.matting.refine import refine_alpha
@@ -120,7 +121,7 @@ class BackgroundRemover:
         return self.config.timeout_s
 
     async def warm_up(self) -> None:
-        """Remove the background of a drawn picture, so that the first caller does not pay for anything."""
+        """Remove the background of a drawn picture, so that the first caller pays for nothing."""
         drawn = np.full((480, 640, 3), 128, dtype=np.uint8)
         cv2.circle(drawn, (320, 240), 150, (240, 200, 60), -1)
         await self.remove(encode_png(drawn), RemovalOptions())
@@ -140,9 +141,7 @@ class BackgroundRemover:
         queued = time.perf_counter()
         async with self._budget.hold(header.height * header.width) as held:
             stages["admission"] = _ms_since(queued)
-            source, model_input = await self._in_thread(
-                held, self._prepare, data, header, stages
-            )
+            source, model_input = await self._in_thread(held, self._prepare, data, header, stages)
             with _timed(stages, "matte"):
                 matte = await self._matting.predict(model_input)
             stages["inference"] = matte.inference_ms
@@ -186,8 +185,10 @@ class BackgroundRemover:
                 alpha = smooth_alpha(alpha)
         if source.alpha is not None:
             alpha = combine_alpha(alpha, source.alpha)
+        with _timed(stages, "foreground"):
+            foreground = estimate_foreground(source.pixels, alpha)
         with _timed(stages, "compose"):
-            rgba = cutout(source.pixels, alpha)
+            rgba = cutout(foreground, alpha)
         with _timed(stages, "encode"):
             return encode_png(rgba)
 

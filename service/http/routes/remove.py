@@ -77,9 +77,7 @@ async def answer_removal(request: Request, services: Services) -> Response:
     return response
 
 
-def _as_file(
-    form: RemovalForm, result: RemovalResult, model: str, exchange: Exchange
-) -> Response:
+def _as_file(form: RemovalForm, result: RemovalResult, model: str, exchange: Exchange) -> Response:
     return Response(
         result.png,
         media_type="image/png",
@@ -93,9 +91,7 @@ def _as_file(
     )
 
 
-def _as_json(
-    form: RemovalForm, result: RemovalResult, model: str, exchange: Exchange
-) -> Response:
+def _as_json(form: RemovalForm, result: RemovalResult, model: str, exchange: Exchange) -> Response:
     size = f"{result.width}x{result.height}"
     encoded = base64.b64encode(result.png).decode("ascii")
     body = RemovalBody(
@@ -115,7 +111,7 @@ def _as_json(
 
 
 def _disposition(filename: str) -> str:
-    """A download name made of a name nobody vouches for: no path, no control character, no quote."""
+    """A download name made of an untrusted one: no path, no control character, no quote."""
     last = PurePosixPath(PureWindowsPath(filename).name).stem
     stem = "".join(c for c in last if unicodedata.category(c)[0] != "C").strip(" .")[:_MAX_STEM]
     stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")

@@ -1,0 +1,69 @@
+"""Versions in the report, an environment without an operator's settings, shared fixtures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.support.api import Api, open_api
+from tests.support.pictures import make_portrait, save
+
+_SHOWN = (
+    "bentoml",
+    "fastapi",
+    "starlette",
+    "numpy",
+    "opencv-python-headless",
+    "pillow",
+    "openvino",
+)
+_OURS = ("BIREFNET_", "LOG_LEVEL", "LOG_FILE")
+
+
+def pytest_report_header() -> str:
+    """Versions that decide how a test ends."""
+    return "versions: " + ", ".join(f"{name} {version(name)}" for name in _SHOWN)
+
+
+@pytest.fixture(autouse=True)
+def _no_operator_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the settings of whoever runs it."""
+    for name in list(os.environ):
+        if name.upper().startswith(_OURS):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Asynchronous tests run on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Root of the repository."""
+    return Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def portrait_png() -> bytes:
+    """A bright subject on a dark ground, as a file."""
+    return save(Image.fromarray(make_portrait()), "PNG")
+
+
+@pytest.fixture(scope="session")
+def portrait_jpeg() -> bytes:
+    """The same as a JPEG."""
+    return save(Image.fromarray(make_portrait()), "JPEG", quality=95)
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    """An API without rate limits, on the fake engine."""
+    async with open_api() as opened:
+        yield opened

@@ -1,0 +1,82 @@
+"""What the documentation names exists, and what exists it names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from starlette.routing import Route
+
+from scripts.write_docs import documents
+from service.http.app import EXPOSED_HEADERS, PREFIX, create_app
+from service.settings import Settings, variable
+
+VARIABLES = [variable(name) for name in Settings.model_fields]
+
+
+@pytest.mark.parametrize("path", documents(), ids=str)
+def test_generated_documentation_is_up_to_date(path: Path, root: Path) -> None:
+    assert (root / path).read_text() == documents()[path], "run: python -m scripts.write_docs"
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+@pytest.mark.parametrize("path", ["docs/configuration.md", ".env.example"])
+def test_every_setting_is_documented(path: str, name: str, root: Path) -> None:
+    assert re.search(rf"\b{name}\b", (root / path).read_text())
+
+
+@pytest.mark.parametrize("field", Settings.model_fields)
+def test_every_setting_has_a_description(field: str) -> None:
+    assert (Settings.model_fields[field].description or "").endswith(".")
+
+
+def test_the_example_holds_the_defaults_and_they_are_valid(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (root / ".env.example").read_text()
+    given = re.findall(r"^# ((?:BIREFNET_|LOG_)\w+=.+)$", text, re.MULTILINE)
+    assert len(given) > 10
+    (tmp_path / ".env").write_text("\n".join(given))
+    monkeypatch.chdir(tmp_path)
+    assert Settings() == Settings(_env_file=None)  # type: ignore[call-arg]
+
+
+def test_every_variable_a_page_names_is_a_setting(root: Path) -> None:
+    pages = [*(root / "docs").glob("*.md"), *root.glob("README.md")]
+    named = {
+        (page.name, name)
+        for page in pages
+        for name in re.findall(r"\bBIREFNET_[A-Z_]*[A-Z]\b", page.read_text())
+    }
+    assert named
+    strange = {(page, name) for page, name in named if name not in VARIABLES}
+    assert not strange
+
+
+def test_every_route_is_documented(root: Path) -> None:
+    api = (root / "docs/api.md").read_text()
+    own = {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
+    paths = set(create_app().openapi()["paths"])
+    assert {"/remove", "/health"} <= paths
+    for path in paths - own:
+        assert f"{PREFIX}{path}`" in api
+    for native in ("/remove_background", "/metrics", "/livez", "/readyz"):
+        assert native in api
+
+
+def test_routes_the_schema_hides_are_the_frameworks_own() -> None:
+    app = create_app()
+    hidden = {r.path for r in app.routes if isinstance(r, Route)} - set(app.openapi()["paths"])
+    assert hidden <= {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
+
+
+@pytest.mark.parametrize("header", EXPOSED_HEADERS)
+def test_every_header_is_documented(header: str, root: Path) -> None:
+    assert f"`{header}`" in (root / "docs/api.md").read_text()
+
+
+def test_every_link_between_pages_leads_somewhere(root: Path) -> None:
+    for page in [*(root / "docs").rglob("*.md"), *root.glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"

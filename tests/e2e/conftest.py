@@ -1,0 +1,88 @@
+"""The model store and the servers that end-to-end tests share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.server import NO_LIMITS, REPOSITORY, BentoServer, Serve
+
+_MODEL_FOLDER = REPOSITORY / "data" / "models"
+_PHOTOS = REPOSITORY / "examples" / "photos"
+
+
+@pytest.fixture(scope="session")
+def model_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `models` folder of a BentoML home with u2netp registered; fetched if it is not here."""
+    home = tmp_path_factory.mktemp("bentoml-home")
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "scripts.register_model"),
+            *("--model", "u2netp", "--output-dir", str(_MODEL_FOLDER)),
+        ],
+        cwd=REPOSITORY,
+        env={**os.environ, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"},
+        check=True,
+    )
+    return home / "models"
+
+
+@pytest.fixture(scope="session")
+def serve(model_store: Path) -> Serve:
+    """Start a server of one's own, ready to use: `with serve(BIREFNET_...="..."): ...`."""
+
+    @contextmanager
+    def start(**environment: str) -> Iterator[BentoServer]:
+        with BentoServer(model_store, {"BIREFNET_ENGINE": "fake", **environment}) as server:
+            yield server
+
+    return start
+
+
+@pytest.fixture
+def serve_cold(model_store: Path) -> Iterator[BentoServer]:
+    """A server that has just been launched and is not ready yet."""
+    server = BentoServer(model_store, {"BIREFNET_ENGINE": "fake", **NO_LIMITS})
+    server.launch()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def fake_server(serve: Serve) -> Iterator[BentoServer]:
+    """The fake engine, no limits: for everything around a network."""
+    with serve(**NO_LIMITS) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def real_server(serve: Serve) -> Iterator[BentoServer]:
+    """u2netp as an operator would serve it, no limits."""
+    with serve(BIREFNET_ENGINE="auto", **NO_LIMITS) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def limited_server(serve: Serve) -> Iterator[BentoServer]:
+    """Thirty a minute, unshaped; callers from 127.0.0.9 are a trusted proxy."""
+    settings = {
+        "BIREFNET_RATE_LIMIT_PER_SECOND": "0",
+        "BIREFNET_TRUSTED_PROXIES": "127.0.0.9",
+    }
+    with serve(**settings) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> bytes:
+    """A photograph of a person before a busy background, 512 x 512."""
+    photo = _PHOTOS / "astronaut.jpg"
+    if not photo.is_file():
+        pytest.skip(f"{photo} is not there")
+    return photo.read_bytes()

@@ -1,0 +1,146 @@
+"""What the service refuses to start with, in one sentence; and what it starts with and admits."""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.support.pictures import make_image
+from tests.support.problems import assert_problem
+from tests.support.server import NO_LIMITS, BentoServer, Serve, slow_picture
+
+
+def _refusal(models: Path, environment: dict[str, str]) -> str:
+    """What the service says when it refuses; fails if it does not, or rambles."""
+    server = BentoServer(models, environment)
+    server.launch()
+    try:
+        status = server.wait_for_end(30)
+        said = server.log().strip().splitlines()
+    finally:
+        server.close()
+    assert status == 1
+    assert said[0] == "The service cannot start:", said
+    assert len(said) == 2, said
+    return said[1].strip()
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        (
+            {"BIREFNET_ENGNE": "fake"},
+            r"BIREFNET_ENGNE is not a setting; did you mean BIREFNET_ENGINE\?",
+        ),
+        (
+            {"BIREFNET_MODEL": "nonsense"},
+            "no model is called 'nonsense'; the catalogue has: .*u2netp",
+        ),
+        (
+            {"BIREFNET_MODEL": "auto", "BIREFNET_MODEL_PATH": "/nowhere/u2netp.onnx"},
+            "BIREFNET_MODEL_PATH: no file /nowhere/u2netp.onnx",
+        ),
+        (
+            {"BIREFNET_MODEL": "auto", "BIREFNET_MODEL_PATH": __file__},
+            r"BIREFNET_MODEL_PATH: test_start.py is no model of the catalogue .*",
+        ),
+        (
+            {"BIREFNET_MODEL": "u2netp", "BIREFNET_MODEL_PATH": "/models/u2net.onnx"},
+            "BIREFNET_MODEL_PATH names u2net.onnx and BIREFNET_MODEL names u2netp; .*",
+        ),
+        (
+            {"BIREFNET_DEVICE": "cpu", "BIREFNET_USE_TENSORRT": "true"},
+            "BIREFNET_USE_TENSORRT=true needs a GPU and contradicts BIREFNET_DEVICE=cpu",
+        ),
+        ({"LOG_FILE": "/dev/null/x.log"}, r"LOG_FILE: /dev/null/x.log cannot be written \(.*\)"),
+        (
+            {"BIREFNET_CACHE_DIR": "/dev/null/x"},
+            r"BIREFNET_CACHE_DIR: /dev/null/x is not a writable folder \(.*\)",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_it_refuses_to_start_in_one_sentence(
+    model_store: Path, environment: dict[str, str], sentence: str
+) -> None:
+    said = _refusal(model_store, environment)
+    assert re.fullmatch(sentence, said), said
+
+
+def test_it_refuses_to_start_without_the_model_it_was_told_to_serve(tmp_path: Path) -> None:
+    said = _refusal(tmp_path, {"BIREFNET_MODEL": "u2netp"})
+    assert said == "u2netp is not registered; run: make model MODEL=u2netp"
+
+
+def test_it_refuses_to_start_on_a_port_that_is_taken(model_store: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = _refusal(model_store, {"BIREFNET_PORT": str(port)})
+    assert re.fullmatch(
+        rf"it cannot listen on 127.0.0.1:{port} \(Address already in use\); .*", said
+    )
+
+
+def test_it_ends_where_no_engine_can_be_opened(model_store: Path) -> None:
+    server = BentoServer(
+        model_store, {"BIREFNET_ENGINE": "onnxruntime", "BIREFNET_PRECISION": "bf16"}
+    )
+    server.launch()
+    try:
+        server.wait_for_end(30)
+        assert "ONNX Runtime runs in f32 on a CPU" in server.log()
+        assert server.survivors(within_s=2) == []
+    finally:
+        server.close()
+
+
+def test_less_than_was_asked_for_is_served_and_admitted(serve: Serve) -> None:
+    settings = {
+        "BIREFNET_ENGINE": "onnxruntime",
+        "BIREFNET_DEVICE": "cuda",
+        "BIREFNET_USE_TENSORRT": "true",
+        "BIREFNET_MODEL": "auto",
+    }
+    with serve(**settings) as server:
+        health = server.get("/api/background-removal/health")
+        told = health.json()
+        assert (health.status_code, told["status"]) == (200, "degraded")
+        assert (told["engine"], told["device"], told["model"]) == (
+            "onnxruntime f32",
+            "cpu",
+            "u2netp",
+        )
+        reasons = "\n".join(told["reasons"])
+        assert "BIREFNET_DEVICE=cuda, but" in reasons
+        assert "BIREFNET_USE_TENSORRT=true, but" in reasons
+        assert "only a light model is registered: u2netp" in reasons
+        assert server.remove(make_image("PNG")).headers["x-engine"] == "onnxruntime f32"
+
+
+def test_the_precision_asked_for_is_the_one_that_runs(serve: Serve) -> None:
+    with open("/proc/cpuinfo") as info:
+        if "avx512_bf16" not in (flags := info.read()) and "amx_bf16" not in flags:
+            pytest.skip("this CPU has no bf16")
+    with serve(BIREFNET_ENGINE="openvino", BIREFNET_PRECISION="bf16") as server:
+        assert server.health()["engine"] == "openvino bf16"
+        assert server.remove(make_image("PNG")).headers["x-engine"] == "openvino bf16"
+
+
+def test_the_log_file_and_the_deadline_do_what_they_say(serve: Serve, tmp_path: Path) -> None:
+    file = tmp_path / "logs" / "service.log"
+    settings = {"LOG_FILE": str(file), "LOG_LEVEL": "debug", "BIREFNET_PROCESSING_TIMEOUT_SEC": "1"}
+    with serve(**settings, **NO_LIMITS) as server:
+        assert server.remove(make_image("PNG"), headers={"X-Request-ID": "quick"}).is_success
+        late = assert_problem(server.remove(slow_picture(2)), "PROCESSING_TIMEOUT")
+    assert late["detail"] == "Processing timeout exceeded 1 seconds"
+    assert 1 <= late["elapsed_seconds"] < 2
+    assert late["suggested_action"] == "Reduce image size or retry with smaller image"
+    assert {path.name for path in file.parent.iterdir()} == {"service.log", "service.inference.log"}
+    lines = file.read_text()
+    assert re.search(r"POST /api/background-removal/remove 200 .* id=quick\n", lines)
+    assert re.search(r"stages of quick in ms: .*decode=.*encode=", lines)
+    assert "error=PROCESSING_TIMEOUT" in lines
+    assert "serving u2netp" in file.with_name("service.inference.log").read_text()

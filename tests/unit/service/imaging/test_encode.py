@@ -1,0 +1,45 @@
+"""What the encoder writes, every reader reads back, and it is nothing but the picture."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from service.imaging.encode import encode_png
+from tests.support.pictures import open_image, png_chunks
+
+SIZES = [(1, 1), (1, 7), (7, 1), (64, 64), (63, 65), (3, 1000), (481, 333)]
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+@pytest.mark.parametrize(("channels", "mode"), [(4, "RGBA"), (3, "RGB"), (1, "L")])
+def test_pixels_come_back_as_they_went(height: int, width: int, channels: int, mode: str) -> None:
+    random = np.random.default_rng(height * width + channels)
+    shape = (height, width) if channels == 1 else (height, width, channels)
+    pixels = random.integers(0, 256, shape, dtype=np.uint8)
+    data = encode_png(pixels)
+    image = open_image(data)
+    assert (image.format, image.mode) == ("PNG", mode)
+    assert np.array_equal(np.asarray(image), pixels)
+
+
+def test_a_second_reader_agrees() -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (33, 17, 4), dtype=np.uint8)
+    read = cv2.imdecode(np.frombuffer(encode_png(pixels), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert read is not None
+    assert np.array_equal(cv2.cvtColor(read, cv2.COLOR_BGRA2RGBA), pixels)
+
+
+def test_pixels_that_are_not_contiguous_come_back_too() -> None:
+    pixels = np.random.default_rng(2).integers(0, 256, (40, 60, 4), dtype=np.uint8)[::2, ::3]
+    assert np.array_equal(np.asarray(open_image(encode_png(pixels))), pixels)
+
+
+def test_the_file_holds_nothing_but_the_picture() -> None:
+    assert png_chunks(encode_png(np.zeros((5, 5, 4), np.uint8))) == [
+        b"IHDR",
+        b"sRGB",
+        b"IDAT",
+        b"IEND",
+    ]

@@ -1,0 +1,218 @@
+"""Bytes and options in, a cutout out; bounded in threads, memory and time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.errors import InferenceFailed
+from service.errors import CorruptImage, ImageError, ProcessingTimeout, ServiceBusy
+from service.removal.options import RemovalOptions
+from service.removal.remover import BackgroundRemover, RemoverConfig
+from tests.support.matting import SPEC, FakeMattingClient
+from tests.support.pictures import make_array, make_portrait, pixels_of, save, with_orientation
+
+pytestmark = pytest.mark.anyio
+
+MB = 1024**2
+PLAIN = RemovalOptions(smoothing=False)
+
+
+@pytest.fixture
+def matting() -> FakeMattingClient:
+    return FakeMattingClient()
+
+
+@pytest.fixture
+async def remover(matting: FakeMattingClient) -> AsyncIterator[BackgroundRemover]:
+    made = BackgroundRemover(matting, SPEC, RemoverConfig())
+    yield made
+    await made.close()
+
+
+def make_remover(matting: FakeMattingClient, **bounds: float) -> BackgroundRemover:
+    return BackgroundRemover(matting, SPEC, RemoverConfig(**bounds))  # type: ignore[arg-type]
+
+
+async def test_colours_under_no_opacity_are_gone(
+    remover: BackgroundRemover, portrait_png: bytes
+) -> None:
+    cutout = pixels_of((await remover.remove(portrait_png, RemovalOptions())).png)
+    hidden = cutout[..., 3] == 0
+    assert 0.3 < hidden.mean() < 0.9
+    assert cutout[hidden].max() == 0
+
+
+async def test_colours_under_full_opacity_are_the_sources(
+    remover: BackgroundRemover, portrait_png: bytes
+) -> None:
+    cutout = pixels_of((await remover.remove(portrait_png, RemovalOptions())).png)
+    solid = cutout[..., 3] == 255
+    assert np.array_equal(cutout[solid][:, :3], make_portrait()[solid])
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (97, 333), (500, 65)])
+async def test_a_cutout_is_as_large_as_its_source(
+    remover: BackgroundRemover, height: int, width: int
+) -> None:
+    result = await remover.remove(save(Image.fromarray(make_array(height, width)), "PNG"), PLAIN)
+    assert (result.height, result.width) == (height, width)
+    assert pixels_of(result.png).shape == (height, width, 4)
+
+
+async def test_a_cutout_is_upright_and_as_large_as_the_upright_source(
+    remover: BackgroundRemover,
+) -> None:
+    portrait = Image.fromarray(make_portrait(120, 160))
+    sideways = save(portrait.transpose(Image.Transpose.ROTATE_90), "PNG", exif=with_orientation(6))
+    turned = await remover.remove(sideways, PLAIN)
+    straight = await remover.remove(save(portrait, "PNG"), PLAIN)
+    assert (turned.height, turned.width) == (120, 160)
+    assert turned.png == straight.png
+
+
+async def test_smoothing_changes_the_edge_and_nothing_else(
+    remover: BackgroundRemover, portrait_png: bytes
+) -> None:
+    hard = pixels_of((await remover.remove(portrait_png, PLAIN)).png)[..., 3]
+    smooth = pixels_of((await remover.remove(portrait_png, RemovalOptions())).png)[..., 3]
+    changed = hard != smooth
+    assert changed.any()
+    assert changed.mean() < 0.2
+    assert hard[60, 80] == smooth[60, 80] == 255
+
+
+async def test_what_was_transparent_stays_so(remover: BackgroundRemover) -> None:
+    existing = np.full((120, 160), 255, np.uint8)
+    existing[:, :80] = 0
+    existing[:, 80:100] = 128
+    data = save(Image.fromarray(np.dstack([make_portrait(), existing])), "PNG")
+    alpha = pixels_of((await remover.remove(data, PLAIN)).png)[..., 3]
+    assert alpha[:, :80].max() == 0
+    assert alpha[60, 90] == 128
+    assert alpha[60, 105] == 255
+
+
+async def test_a_picture_without_a_subject_is_not_stretched(remover: BackgroundRemover) -> None:
+    dim = save(Image.fromarray(np.full((80, 80, 3), 3, np.uint8)), "PNG")
+    assert pixels_of((await remover.remove(dim, PLAIN)).png)[..., 3].max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "times"),
+    [(1, 1), (5 * MB, 1), (5 * MB + 1, 2), (8 * MB, 2), (8 * MB + 1, 4), (10 * MB, 4)],
+)
+async def test_the_deadline_grows_with_the_file(
+    remover: BackgroundRemover, n_bytes: int, times: int
+) -> None:
+    assert remover.deadline_s(n_bytes) == times * 30
+
+
+async def test_a_missed_deadline_says_how_long_and_what_to_do(portrait_png: bytes) -> None:
+    remover = make_remover(FakeMattingClient(delay_s=10), timeout_s=0.2)
+    with pytest.raises(ProcessingTimeout) as late:
+        await remover.remove(portrait_png, PLAIN)
+    assert late.value.detail == "Processing timeout exceeded 0.2 seconds"
+    assert late.value.fields["elapsed_seconds"] == pytest.approx(0.2, abs=0.15)
+    assert late.value.fields["suggested_action"] == "Reduce image size or retry with smaller image"
+    await remover.close()
+
+
+class SlowToFinish(BackgroundRemover):
+    """Its last stage takes until told."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)  # type: ignore[arg-type]
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def _finish(self, *args: object) -> bytes:
+        self.begun.set()
+        self.go_on.wait(10)
+        return super()._finish(*args)  # type: ignore[arg-type]
+
+
+async def test_the_pixels_of_a_timed_out_request_are_held_until_its_thread_is_done(
+    portrait_png: bytes,
+) -> None:
+    remover = SlowToFinish(FakeMattingClient(), SPEC, RemoverConfig(timeout_s=0.3))
+    with pytest.raises(ProcessingTimeout):
+        await remover.remove(portrait_png, PLAIN)
+    assert remover.begun.is_set()
+    assert remover._budget.held == 120 * 160
+    remover.go_on.set()
+    await remover.close()
+    await asyncio.sleep(0.05)
+    assert remover._budget.held == 0
+
+
+async def test_pixels_are_given_back_after_every_kind_of_end(portrait_png: bytes) -> None:
+    remover = make_remover(FakeMattingClient(faults=(InferenceFailed("x"),)))
+    with pytest.raises(InferenceFailed):
+        await remover.remove(portrait_png, PLAIN)
+    with pytest.raises(CorruptImage):
+        await remover.remove(portrait_png[:-300], PLAIN)
+    await remover.remove(portrait_png, PLAIN)
+    await asyncio.sleep(0.02)
+    assert remover._budget.held == 0
+    await remover.close()
+
+
+async def test_one_more_than_the_queue_takes_is_refused_at_once(portrait_png: bytes) -> None:
+    remover = make_remover(FakeMattingClient(delay_s=0.3), max_queue=2)
+    inside = [asyncio.create_task(remover.remove(portrait_png, PLAIN)) for _ in range(2)]
+    await asyncio.sleep(0.05)
+    with pytest.raises(ServiceBusy) as busy:
+        await remover.remove(portrait_png, PLAIN)
+    assert busy.value.fields == {"retry_after": 1}
+    await asyncio.gather(*inside)
+    await remover.remove(portrait_png, PLAIN)
+    await remover.close()
+
+
+async def test_refused_files_leave_the_queue(remover: BackgroundRemover) -> None:
+    for _ in range(100):
+        with pytest.raises(ImageError):
+            await remover.remove(b"no picture", PLAIN)
+    assert remover._inside == 0
+
+
+async def test_pictures_wait_for_each_others_pixels(portrait_png: bytes) -> None:
+    matting = FakeMattingClient(delay_s=0.05)
+    remover = make_remover(matting, max_pixels=120 * 160 * 2)
+    await asyncio.gather(*(remover.remove(portrait_png, PLAIN) for _ in range(6)))
+    assert matting.most_at_once == 2
+    await remover.close()
+
+
+async def test_a_picture_larger_than_the_whole_budget_is_still_served(portrait_png: bytes) -> None:
+    remover = make_remover(FakeMattingClient(), max_pixels=1000)
+    assert (await remover.remove(portrait_png, PLAIN)).width == 160
+    await remover.close()
+
+
+async def test_a_bad_file_never_reaches_inference(
+    remover: BackgroundRemover, matting: FakeMattingClient
+) -> None:
+    with pytest.raises(ImageError):
+        await remover.remove(b"\xff\xd8\xff" + bytes(100), PLAIN)
+    assert matting.calls == 0
+
+
+async def test_warming_up_runs_one_whole_removal_without_a_file(
+    remover: BackgroundRemover, matting: FakeMattingClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/not-there")
+    await remover.warm_up()
+    assert matting.calls == 1
+
+
+async def test_every_stage_is_timed(remover: BackgroundRemover, portrait_png: bytes) -> None:
+    result = await remover.remove(portrait_png, RemovalOptions())
+    stages = ("guard", "admission", "decode", "fit", "matte", "inference", "refine", "smooth")
+    assert {*stages, "compose", "encode"} <= set(result.stages_ms)
+    assert all(milliseconds >= 0 for milliseconds in result.stages_ms.values())

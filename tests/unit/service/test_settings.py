@@ -1,0 +1,173 @@
+"""Every variable does what it says, or the service refuses to start with a sentence."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from service.settings import Settings, distrust_forwarded_headers, read_settings, variable
+
+# The specification's section 9.2: a value it shows, what becomes of it, and one that is wrong.
+SPECIFIED = [
+    ("BIREFNET_USE_TENSORRT", "true", ("use_tensorrt", True), "maybe"),
+    ("BIREFNET_DEVICE", "cuda", ("device", "cuda"), "tpu"),
+    ("BIREFNET_BATCH_SIZE", "1", ("batch_size", 1), "0"),
+    ("BIREFNET_NUM_WORKERS", "2", ("num_workers", 2), "many"),
+    ("BIREFNET_PIN_MEMORY", "true", ("pin_memory", True), "2"),
+    ("BIREFNET_CUDNN_BENCHMARK", "true", ("cudnn_benchmark", True), "ja"),
+    ("BIREFNET_MAX_IMAGE_SIZE_MB", "10", ("max_image_size_mb", 10), "0"),
+    ("BIREFNET_MAX_MEGAPIXELS", "50", ("max_megapixels", 50), "-1"),
+    ("BIREFNET_PROCESSING_TIMEOUT_SEC", "30", ("processing_timeout_sec", 30), "nan"),
+    ("BIREFNET_RATE_LIMIT_PER_MINUTE", "30", ("rate_limit_per_minute", 30), "-1"),
+    ("BIREFNET_RATE_LIMIT_PER_SECOND", "3", ("rate_limit_per_second", 3), "3.5"),
+    ("LOG_LEVEL", "INFO", ("log_level", "info"), "loud"),
+]
+OTHERS = [
+    ("BIREFNET_ENGINE", "onnxruntime", ("engine", "onnxruntime"), "caffe"),
+    ("BIREFNET_PRECISION", "bf16", ("precision", "bf16"), "f8"),
+    ("BIREFNET_MAX_DECOMPRESSION_RATIO", "2000", ("max_decompression_ratio", 2000), "1"),
+    ("BIREFNET_MAX_QUEUE", "1", ("max_queue", 1), "0"),
+    ("BIREFNET_RATE_LIMIT_MODE", "reject", ("rate_limit_mode", "reject"), "drop"),
+    ("BIREFNET_MAX_IN_FLIGHT_PER_CLIENT", "0", ("max_in_flight_per_client", 0), "-3"),
+    (
+        "BIREFNET_TRUSTED_PROXIES",
+        "10.0.0.0/8, ::1",
+        ("trusted_proxies", ("10.0.0.0/8", "::1")),
+        "proxy.local",
+    ),
+    ("BIREFNET_PORT", "8080", ("port", 8080), "70000"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def refusal() -> str:
+    with pytest.raises(SystemExit) as refused:
+        read_settings()
+    text = str(refused.value)
+    assert text.startswith("The service cannot start:\n")
+    return text
+
+
+@pytest.mark.parametrize(("name", "value", "expected", "wrong"), SPECIFIED + OTHERS)
+def test_a_variable_does_what_it_says_or_refuses(
+    name: str,
+    value: str,
+    expected: tuple[str, object],
+    wrong: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert getattr(read_settings(), expected[0]) == expected[1]
+    monkeypatch.setenv(name, wrong)
+    assert name in refusal()
+    assert len(refusal().splitlines()) == 2
+
+
+@pytest.mark.parametrize("name", ["BIREFNET_MODEL_PATH", "LOG_FILE", "BIREFNET_CACHE_DIR"])
+def test_a_path_may_begin_with_the_home_folder(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "~/x/file")
+    field = next(f for f in Settings.model_fields if variable(f) == name)
+    assert getattr(read_settings(), field) == Path.home() / "x/file"
+
+
+def test_the_defaults_are_the_specifications() -> None:
+    settings = read_settings()
+    assert settings.max_image_size_mb == 10
+    assert settings.max_megapixels == 50
+    assert settings.processing_timeout_sec == 30
+    assert (settings.rate_limit_per_minute, settings.rate_limit_per_second) == (30, 3)
+    assert settings.max_in_flight_per_client == 3
+    assert (settings.host, settings.port) == ("127.0.0.1", 55433)
+    assert settings.trusted_proxies == settings.cors_origins == ()
+    assert (settings.model, settings.device) == ("auto", "auto")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("BIREFNET_ENGNE", "BIREFNET_ENGINE"),
+        ("BIREFNET_MAX_MEGAPIXEL", "BIREFNET_MAX_MEGAPIXELS"),
+        ("birefnet_prt", "BIREFNET_PORT"),
+        ("BIREFNET_LOG_LEVEL", "LOG_LEVEL"),
+    ],
+)
+@pytest.mark.parametrize("place", ["environment", ".env"])
+def test_a_misspelt_variable_is_refused_with_a_suggestion(
+    wrong: str, meant: str, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if place == ".env":
+        Path(".env").write_text(f"{wrong}=1\n")
+    else:
+        monkeypatch.setenv(wrong, "1")
+    assert f"{wrong} is not a setting; did you mean {meant}?" in refusal()
+
+
+def test_a_variable_like_no_other_is_refused_without_a_guess(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BIREFNET_QQQQ", "1")
+    assert "BIREFNET_QQQQ is not a setting\n" in refusal() + "\n"
+
+
+def test_every_fault_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIREFNET_ENGNE", "x")
+    monkeypatch.setenv("BIREFNET_PORT", "0")
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+    text = refusal()
+    assert all(name in text for name in ("BIREFNET_ENGNE", "BIREFNET_PORT", "LOG_LEVEL"))
+    assert len(text.splitlines()) == 4
+
+
+def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("BIREFNET_PORT=1111\nBIREFNET_MAX_QUEUE=7\n")
+    monkeypatch.setenv("BIREFNET_PORT", "2222")
+    assert (read_settings().port, read_settings().max_queue) == (2222, 7)
+
+
+def test_variables_of_other_programs_are_none_of_our_business() -> None:
+    Path(".env").write_text("DATABASE_URL=x\nPORT=1\n")
+    assert read_settings().port == 55433
+
+
+def test_a_path_and_another_name_contradict_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIREFNET_MODEL_PATH", "/models/u2netp.onnx")
+    monkeypatch.setenv("BIREFNET_MODEL", "u2net")
+    text = refusal()
+    assert "BIREFNET_MODEL_PATH names u2netp.onnx and BIREFNET_MODEL names u2net" in text
+
+
+@pytest.mark.parametrize("name", ["auto", "u2netp"])
+def test_a_path_goes_with_auto_and_with_its_own_name(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BIREFNET_MODEL_PATH", "/models/u2netp.onnx")
+    monkeypatch.setenv("BIREFNET_MODEL", name)
+    assert read_settings().model == name
+
+
+@pytest.mark.parametrize(
+    "name", ["BIREFNET_PIN_MEMORY", "BIREFNET_CUDNN_BENCHMARK", "BIREFNET_USE_TENSORRT"]
+)
+def test_what_needs_a_gpu_contradicts_the_cpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "true")
+    monkeypatch.setenv("BIREFNET_DEVICE", "cpu")
+    assert f"{name}=true needs a GPU and contradicts BIREFNET_DEVICE=cpu" in refusal()
+    monkeypatch.setenv(name, "false")
+    assert read_settings().device == "cpu"
+
+
+def test_settings_cannot_be_changed_once_read() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        read_settings().port = 1
+
+
+def test_uvicorn_is_told_to_believe_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
+    distrust_forwarded_headers()
+    assert os.environ["FORWARDED_ALLOW_IPS"] == ""
