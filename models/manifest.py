@@ -14,7 +14,7 @@ from models.errors import CheckpointError
 from models.spec import ModelSpec
 
 # Raised whenever `export/` changes what it writes for the same checkpoint.
-GRAPH_VERSION = 2
+GRAPH_VERSION = 3
 
 
 @dataclass(frozen=True)

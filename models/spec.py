@@ -17,7 +17,7 @@ class Precision(StrEnum):
     F32 = "f32"
     BF16 = "bf16"
     F16 = "f16"
-    INT8 = "int8"  # 8-bit convolutions; what stays in floating point runs in bf16 or f32
+    INT8 = "int8"  # 8-bit convolutions, the rest in f32
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Bento service 1, `inference`: adaptive batches of model inputs in, outcomes out. One process, one model."""
+"""Bento service 1, `inference`: adaptive batches of model inputs in, outcomes out; one model."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from models.spec import Precision
 from service.lifecycle import end_with_supervisor, outlive_siblings, stop_service
 from service.logs import LogConfig, set_up_logging
 from service.model_choice import choose_model
+from service.removal.admission import return_freed_memory
 from service.settings import Settings, read_settings
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Inference:
         engine = self._open_engine(_settings)
         self._predictor = MattePredictor(engine, _model.spec.input.size)
         self._predictor.warm_up()
+        return_freed_memory()
         outlive_siblings()
         log.info("serving %s (%s) on %s %s", _model.tag, _model.spec.architecture, *_short(engine))
 
@@ -60,7 +62,7 @@ class Inference:
         max_batch_size=_settings.batch_size or _CPU_ADAPTIVE_BATCH,
         max_latency_ms=LONGER_THAN_ANY_DEADLINE_S * 1000,
     )
-    def predict(self, batch: np.ndarray) -> list[Any]:  # type: ignore[type-arg]
+    def predict(self, batch: np.ndarray) -> list[Any]:
         """Make mattes; faults travel as values, since an exception would fail every batch-mate.
 
         Args:
@@ -103,7 +105,7 @@ class Inference:
         self._predictor.close()
 
     def _open_engine(self, settings: Settings) -> Engine:
-        """The engine asked for, or with `auto` the first that opens; a fallback is noted for health."""
+        """The engine asked for, or with `auto` the first that opens; health hears of a fallback."""
         if settings.engine == "fake":
             log.warning("BIREFNET_ENGINE=fake: NO MODEL RUNS, mattes are made up")
             self._notes.append("BIREFNET_ENGINE=fake: no model runs, mattes are made up")
@@ -131,7 +133,7 @@ def _engine_config(settings: Settings) -> EngineConfig:
 
 
 def log_config(settings: Settings) -> LogConfig:
-    """Where this process logs. Inference has a file of its own: two processes must not rotate one."""
+    """Where inference logs: in a file of its own, since two processes must not rotate one."""
     file = settings.log_file
     return LogConfig(settings.log_level, file and file.with_stem(f"{file.stem}.inference"))
 

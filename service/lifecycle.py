@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import FrameType
@@ -177,7 +178,16 @@ def _wrap_stop_signals(wrapper: Callable[[int, FrameType | None, Handler], None]
     for number in (signal.SIGTERM, signal.SIGINT):
         inner = signal.getsignal(number)
         if callable(inner):
-            signal.signal(number, lambda n, f, inner=inner: wrapper(n, f, inner))
+            signal.signal(number, partial(_call, wrapper, inner))
+
+
+def _call(
+    wrapper: Callable[[int, FrameType | None, Handler], None],
+    inner: Handler,
+    number: int,
+    frame: FrameType | None,
+) -> None:
+    wrapper(number, frame, inner)
 
 
 def _stop_last(number: int, then: Handler) -> None:

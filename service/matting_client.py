@@ -28,7 +28,7 @@ class BentoMattingClient:
     """Calls the inference service.
 
     Args:
-        inference: What `bentoml.depends` gives: a proxy in `bentoml serve`, the plain object in a test.
+        inference: What `bentoml.depends` gives: a proxy when served, the plain object in a test.
         input_size: Side ``S`` of the model input, in pixels.
     """
 

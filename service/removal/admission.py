@@ -1,8 +1,10 @@
-"""How many decoded pixels may be in memory at once."""
+"""How many decoded pixels may be in memory at once, and giving memory back after large ones."""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
@@ -69,3 +71,11 @@ class PixelBudget:
     async def _announce(self) -> None:
         async with self._freed:
             self._freed.notify_all()
+
+
+def return_freed_memory() -> None:
+    """Have the C library give freed memory back to the system; it keeps large buffers otherwise."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl has not
+        if trim is not None:
+            trim(0)

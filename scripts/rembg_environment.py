@@ -1,0 +1,87 @@
+"""Nothing in, a Python that has rembg out: an environment of its own, made once, and its server."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from models.spec import ModelSpec
+from scripts.download_model import obtain
+from scripts.processes import Server, free_port, running
+
+REQUIREMENT = "rembg[cpu,cli]==2.0.86"
+DEFAULT_FOLDER = Path.home() / ".cache" / "birefnet-background-removal" / "rembg-venv"
+
+
+def make_environment(folder: Path = DEFAULT_FOLDER) -> Path:
+    """Make the environment, unless it is there.
+
+    Args:
+        folder: Where.
+
+    Returns:
+        Its Python.
+    """
+    python = folder / "bin" / "python"
+    done = folder / f"{REQUIREMENT}.installed"
+    if not done.exists():
+        print(f"making an environment for {REQUIREMENT} in {folder}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        install = [str(python), "-m", "pip", "install", "--quiet", REQUIREMENT]
+        subprocess.run([*install, "--disable-pip-version-check"], check=True)
+        done.touch()
+    return python
+
+
+def versions(python: Path) -> dict[str, str]:
+    """Versions of what does the work in that environment."""
+    names = ("rembg", "onnxruntime", "pillow", "numpy")
+    program = (
+        "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
+    )
+    told = subprocess.run(
+        [str(python), "-c", program, *names], check=True, capture_output=True, text=True
+    )
+    return dict(zip(names, told.stdout.split(), strict=True))
+
+
+def give_checkpoint(spec: ModelSpec, weights: Path, home: Path) -> None:
+    """Put the very checkpoint our graph was made of where rembg looks first.
+
+    Args:
+        spec: The model.
+        weights: Folder with checkpoints; fetched into it if missing.
+        home: The folder rembg is told to be its own.
+    """
+    checkpoint = obtain(spec, weights)
+    target = home / "models" / spec.name / f"{spec.name}.onnx"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.exists():
+        shutil.copyfile(checkpoint, target)
+
+
+@contextmanager
+def rembg_server(python: Path, home: Path, log: Path) -> Iterator[Server]:
+    """`rembg s` as it comes, but without its web page: that only takes memory.
+
+    Args:
+        python: Python of its environment.
+        home: Folder with its checkpoints.
+        log: File for what it says.
+
+    Yields:
+        The running server. It loads a model with the first picture that asks for it.
+    """
+    port = free_port()
+    command = [str(python.parent / "rembg"), "s", "--no-ui", "-h", "127.0.0.1", "-p", str(port)]
+    environment = {
+        "BROWSER": "/bin/true",  # it opens one
+        "U2NET_HOME": str(home),
+    }
+    root = f"http://127.0.0.1:{port}"
+    with running(command, environment, log, (f"{root}/api/remove", f"{root}/openapi.json")) as it:
+        yield it
