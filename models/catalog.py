@@ -38,7 +38,7 @@ U2NET = ModelSpec(
     licence="Apache-2.0",
     caveat=_U2NET_CAVEAT,
     rank=100,
-    precisions={Precision.INT8: 0.017, Precision.BF16: 0.011, Precision.F32: 0.0},
+    precisions={Precision.INT8: 0.008, Precision.BF16: 0.018, Precision.F32: 0.0},
     refinement=_U2NET_REFINEMENT,
 )
 

@@ -105,7 +105,7 @@ class Report:
             f"`{self.command}`",
             "",
             *self.machine.as_markdown(),
-            f"- rembg's environment: {theirs}; `rembg s --no-ui`, its defaults",
+            f"- rembg's environment: {theirs}; `rembg s`, its defaults",
             "- Same checkpoint files, same pictures, requests alternating between the two servers. "
             "Memory: PSS summed over all processes, MB = 10^6 bytes.",
         ]

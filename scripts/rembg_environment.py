@@ -66,7 +66,7 @@ def give_checkpoint(spec: ModelSpec, weights: Path, home: Path) -> None:
 
 @contextmanager
 def rembg_server(python: Path, home: Path, log: Path) -> Iterator[Server]:
-    """`rembg s` as it comes, but without its web page: that only takes memory.
+    """`rembg s` as it comes, its web page included.
 
     Args:
         python: Python of its environment.
@@ -77,7 +77,7 @@ def rembg_server(python: Path, home: Path, log: Path) -> Iterator[Server]:
         The running server. It loads a model with the first picture that asks for it.
     """
     port = free_port()
-    command = [str(python.parent / "rembg"), "s", "--no-ui", "-h", "127.0.0.1", "-p", str(port)]
+    command = [str(python.parent / "rembg"), "s", "-h", "127.0.0.1", "-p", str(port)]
     environment = {
         "BROWSER": "/bin/true",  # it opens one
         "U2NET_HOME": str(home),

@@ -13,6 +13,7 @@ from models.engine import CPU_ENGINES, Engine, EngineConfig, open_engine
 from models.errors import EngineError, InferenceFailed
 from models.predictor import MattePredictor
 from models.spec import Precision
+from service.batching import batch_without_waiting
 from service.lifecycle import end_with_supervisor, outlive_siblings, stop_service
 from service.logs import LogConfig, set_up_logging
 from service.model_choice import choose_model
@@ -27,6 +28,7 @@ LONGER_THAN_ANY_DEADLINE_S = 600
 _CPU_ENGINE_BATCH = 1
 _CPU_ADAPTIVE_BATCH = 4
 
+batch_without_waiting()
 _settings = read_settings()
 _model = choose_model(_settings)
 

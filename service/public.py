@@ -107,7 +107,7 @@ def _services(
     health = HealthReporter(
         client,
         _model.spec,
-        Wanted(_settings.device, bool(_settings.use_tensorrt), _settings.model),
+        Wanted(_settings.device, _settings.wants_of_gpu, _settings.model),
         hour,
         is_warm=lambda: _succeeded(warming),
         observe_gpu=_metrics().observe_gpu,

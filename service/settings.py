@@ -137,6 +137,12 @@ class Settings(BaseSettings):
             ipaddress.ip_network(entry, strict=False)
         return value
 
+    @field_validator("host")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        """BentoML takes no names, and says so in five lines."""
+        return str(ipaddress.ip_address("127.0.0.1" if value == "localhost" else value))
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
@@ -154,13 +160,22 @@ class Settings(BaseSettings):
                 f"BIREFNET_MODEL_PATH names {self.model_path.name} and BIREFNET_MODEL names "
                 f"{self.model}; set one of the two"
             )
-        if self.device == "cpu":
-            for name in ("pin_memory", "cudnn_benchmark", "use_tensorrt"):
-                if getattr(self, name):
-                    raise ValueError(
-                        f"{variable(name)}=true needs a GPU and contradicts BIREFNET_DEVICE=cpu"
-                    )
+        if self.device == "cpu" and self.wants_of_gpu:
+            raise ValueError(
+                f"{self.wants_of_gpu[0]}=true needs a GPU and contradicts BIREFNET_DEVICE=cpu"
+            )
+        if self.engine == "onnxruntime" and self.precision not in ("auto", "f32"):
+            raise ValueError(
+                f"BIREFNET_PRECISION={self.precision} contradicts BIREFNET_ENGINE=onnxruntime, "
+                "which runs in f32 on a CPU"
+            )
         return self
+
+    @property
+    def wants_of_gpu(self) -> tuple[str, ...]:
+        """Variables set to true that mean something on a GPU only."""
+        names = ("use_tensorrt", "pin_memory", "cudnn_benchmark")
+        return tuple(variable(name) for name in names if getattr(self, name))
 
 
 def variable(field: str) -> str:

@@ -21,12 +21,12 @@ class Wanted:
 
     Attributes:
         device: `auto`, `cpu` or `cuda`.
-        tensorrt: Whether TensorRT was asked for by name.
+        of_gpu: Variables set to true that mean something on a GPU only.
         model: `auto`, or a name.
     """
 
     device: str
-    tensorrt: bool
+    of_gpu: tuple[str, ...]
     model: str
 
 
@@ -106,13 +106,13 @@ class HealthReporter:
 
     def _shortcomings(self, engine: Mapping[str, Any]) -> list[str]:
         """Why less is served than was asked for."""
-        reasons = list(engine.get("notes", ()))
-        if self._wanted.device == "cuda" and engine.get("device", "cpu") != "cuda":
-            reasons.append("BIREFNET_DEVICE=cuda, but no GPU engine runs here; the CPU serves")
-        if self._wanted.tensorrt and engine.get("engine") != "tensorrt":
-            reasons.append(
-                f"BIREFNET_USE_TENSORRT=true, but {engine.get('engine', 'nothing')} serves"
-            )
+        if not engine:
+            return []
+        reasons = list(engine["notes"])
+        if engine["device"] != "cuda":
+            if self._wanted.device == "cuda":
+                reasons.append("BIREFNET_DEVICE=cuda, but no GPU engine runs here; the CPU serves")
+            reasons += [f"{name}=true has no effect on a CPU" for name in self._wanted.of_gpu]
         if self._wanted.model == "auto" and self._spec.light:
             reasons.append(f"only a light model is registered: {self._spec.name}, not a BiRefNet")
         return reasons

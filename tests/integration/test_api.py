@@ -614,9 +614,9 @@ class TestHealth:
     @pytest.mark.parametrize(
         ("wanted", "reason"),
         [
-            (Wanted("cuda", False, "fake-net"), "BIREFNET_DEVICE=cuda"),
-            (Wanted("auto", True, "fake-net"), "BIREFNET_USE_TENSORRT=true"),
-            (Wanted("auto", False, "auto"), "only a light model is registered"),
+            (Wanted("cuda", (), "fake-net"), "BIREFNET_DEVICE=cuda"),
+            (Wanted("auto", ("BIREFNET_USE_TENSORRT",), "fake-net"), "BIREFNET_USE_TENSORRT=true"),
+            (Wanted("auto", (), "auto"), "only a light model is registered"),
         ],
         ids=["gpu", "tensorrt", "light"],
     )
@@ -637,7 +637,7 @@ class TestHealth:
             assert (body["status"], body["reasons"]) == ("degraded", matting.told["notes"])
 
     async def test_a_named_light_model_on_a_cpu_is_healthy(self) -> None:
-        async with open_api(ApiParts(wanted=Wanted("auto", False, "fake-net"))) as api:
+        async with open_api(ApiParts(wanted=Wanted("auto", (), "fake-net"))) as api:
             assert (await api.client.get(HEALTH)).json()["status"] == "healthy"
 
     @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class ApiParts:
     remover: RemoverConfig = field(default_factory=RemoverConfig)
     limits: RateLimitConfig = NO_LIMITS
     intake: IntakeConfig = field(default_factory=lambda: IntakeConfig(MAX_FILE_BYTES))
-    wanted: Wanted = field(default_factory=lambda: Wanted("auto", False, SPEC.name))
+    wanted: Wanted = field(default_factory=lambda: Wanted("auto", (), SPEC.name))
     trusted_proxies: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
     is_warm: Callable[[], bool] = lambda: True

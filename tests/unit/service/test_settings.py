@@ -162,6 +162,23 @@ def test_what_needs_a_gpu_contradicts_the_cpu(name: str, monkeypatch: pytest.Mon
     assert read_settings().device == "cpu"
 
 
+def test_a_precision_the_engine_lacks_contradicts_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIREFNET_ENGINE", "onnxruntime")
+    monkeypatch.setenv("BIREFNET_PRECISION", "bf16")
+    assert "BIREFNET_PRECISION=bf16 contradicts BIREFNET_ENGINE=onnxruntime" in refusal()
+
+
+@pytest.mark.parametrize(("given", "meant"), [("localhost", "127.0.0.1"), ("::1", "::1")])
+def test_the_host_is_an_address(given: str, meant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIREFNET_HOST", given)
+    assert read_settings().host == meant
+
+
+def test_a_host_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIREFNET_HOST", "example.org")
+    assert "BIREFNET_HOST: " in refusal()
+
+
 def test_settings_cannot_be_changed_once_read() -> None:
     with pytest.raises(ValueError, match="frozen"):
         read_settings().port = 1

@@ -24,6 +24,16 @@ def source(alpha: np.ndarray) -> np.ndarray:
     return np.round(share * SKIN + (1 - share) * GREEN).astype(np.uint8)
 
 
+def test_a_read_only_source_is_left_alone(source: np.ndarray, alpha: np.ndarray) -> None:
+    wide = np.tile(alpha, (1, 2))  # soft blocks over the full width are views of the source
+    doubled = np.tile(source, (1, 2, 1))
+    before = doubled.copy()
+    estimate_foreground(doubled, wide)
+    assert np.array_equal(doubled, before)
+    doubled.flags.writeable = False
+    estimate_foreground(doubled, wide)
+
+
 def test_the_green_fringe_goes(source: np.ndarray, alpha: np.ndarray) -> None:
     soft = (alpha > 20) & (alpha < 235)
     before = np.abs(source[soft] - SKIN).mean()
