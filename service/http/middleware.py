@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 _HARMLESS_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DRAIN_BYTES = 64 * 1024**2
-_DRAIN_S = 10.0
+_DRAIN_S = 5.0
 _LENGTH_DIGITS = 18  # of a Content-Length; Python refuses to read absurdly long numbers
 
 

@@ -74,12 +74,16 @@ def test_every_picture_that_had_arrived_is_returned_whatever_stage_it_was_in(ser
             time.sleep(0.1)  # the last body has arrived
             server.terminate()
             moment = time.time()
-            assert b" 503 " in half.recv(1000)
-            assert b"SHUTTING_DOWN" in half.recv(4000)
-            assert time.time() - moment < 1.5
+            answer = b""
+            while b"SHUTTING_DOWN" not in answer:
+                piece = half.recv(4000)
+                assert piece, answer
+                answer += piece
+            assert b" 503 " in answer
+            assert time.time() - moment < 5  # long before the work under way is done
         with pytest.raises(httpx.ConnectError):
             server.remove(slow)
-        assert time.time() - moment < 3
+        assert time.time() - moment < 8
         lost = [r.answer.result().text for r in sent if r.answer.result().status_code != 200]
         assert lost == [], server.log()
         assert server.wait_for_end() == 0
