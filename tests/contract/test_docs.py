@@ -80,3 +80,26 @@ def test_every_link_between_pages_leads_somewhere(root: Path) -> None:
     for page in [*(root / "docs").rglob("*.md"), *root.glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_command_the_pages_name_exists(root: Path) -> None:
+    pages = [*(root / "docs").rglob("*.md"), root / "README.md"]
+    text = "\n".join(page.read_text() for page in pages)
+    targets = set(re.findall(r"^([a-z]+):", (root / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:`|^)make ([a-z]+)\b", text, re.MULTILINE))
+    assert {"serve", "test"} <= named <= targets, named - targets
+    scripts = set(re.findall(r"-m scripts\.(\w+)", text))
+    assert scripts
+    for script in scripts:
+        assert (root / "scripts" / f"{script}.py").exists(), script
+
+
+def test_the_readme_s_curl_names_a_photograph_and_a_route_that_exist(root: Path) -> None:
+    command = re.search(r"curl -F image=@(\S+) .*\n?.*localhost:55433(\S+)", _readme(root))
+    assert command is not None
+    assert (root / command[1]).exists()
+    assert command[2] == f"{PREFIX}/remove"
+
+
+def _readme(root: Path) -> str:
+    return (root / "README.md").read_text()
