@@ -43,7 +43,10 @@ _FORM_SCHEMA = {
                 "application/json": {"schema": RemovalBody.model_json_schema()},
             }
         },
-        **{status: {"model": Problem} for status in (400, 408, 413, 422, 429, 500, 503, 504)},
+        **{
+            status: {"model": Problem, "description": "A problem, by its code"}
+            for status in (400, 408, 413, 422, 429, 500, 503, 504)
+        },
     },
     openapi_extra={
         "requestBody": {
