@@ -6,6 +6,7 @@ ever loads a runtime.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -103,6 +104,14 @@ ENGINES: Mapping[str, EngineEntry] = {
     ),
     "fake": EngineEntry("models.engines.fake:FakeEngine", "nothing to install"),
 }
+
+
+def usable_cores() -> int:
+    """Cores this process may use; outside Linux, cores there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
 
 # Tried in this order by `auto`.
 CPU_ENGINES = ("openvino", "onnxruntime")

@@ -157,7 +157,11 @@ def second_name(uri: str) -> Iterator[str]:
         return
     first = Path(unquote(urlparse(uri).path))
     second = first.parent.with_name(f"{first.parent.name}.{os.getpid()}")
-    os.link(first, second)
+    try:
+        os.link(first, second)
+    except OSError:  # a file system without links for sockets: the first name has to do
+        yield uri
+        return
     try:
         yield second.as_uri()
     finally:

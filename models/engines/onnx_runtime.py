@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 
-from models.engine import EngineConfig, EngineInfo, U8Array
+from models.engine import EngineConfig, EngineInfo, U8Array, usable_cores
 from models.errors import EngineIncompatible, InferenceFailed
 from models.spec import Precision
 
@@ -28,7 +27,7 @@ class OnnxRuntimeEngine:
         if config.precision not in (None, Precision.F32):
             raise EngineIncompatible("ONNX Runtime runs in f32 on a CPU")
         options = ort.SessionOptions()
-        options.intra_op_num_threads = config.threads or len(os.sched_getaffinity(0))
+        options.intra_op_num_threads = config.threads or usable_cores()
         options.enable_cpu_mem_arena = False  # keeps the peak of the largest batch otherwise
         options.log_severity_level = 3
         try:

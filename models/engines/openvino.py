@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from models.engine import EngineConfig, EngineInfo, U8Array
+from models.engine import EngineConfig, EngineInfo, U8Array, usable_cores
 from models.errors import EngineIncompatible, InferenceFailed
 from models.spec import Precision
 
@@ -43,7 +42,7 @@ class OpenVinoEngine:
         properties: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
-            "INFERENCE_NUM_THREADS": config.threads or len(os.sched_getaffinity(0)),
+            "INFERENCE_NUM_THREADS": config.threads or usable_cores(),
             "INFERENCE_PRECISION_HINT": floats.value,
             "ENABLE_CPU_PINNING": False,
         }

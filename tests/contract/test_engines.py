@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import onnx
 import pytest
 
 from models.catalog import find
-from models.engine import ENGINES, Engine, EngineConfig, open_engine
+from models.engine import ENGINES, Engine, EngineConfig, open_engine, usable_cores
 from models.errors import EngineIncompatible, EngineUnavailable, InferenceFailed
 from models.export.onnx import attach_uint8_io
 from models.spec import Precision
@@ -169,3 +170,10 @@ def test_a_real_network_sees_no_subject_in_black(name: str, tmp_path: Path) -> N
     assert black.mean() < 10
     assert seen[disc].mean() > 150
     assert seen[~disc].mean() < 60
+
+
+def test_cores_are_counted_where_the_system_has_no_affinity(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert usable_cores() == os.cpu_count()
