@@ -2,6 +2,12 @@
 PYTHON ?= python3
 PY     := .venv/bin/python
 MODEL  ?= $(if $(filter-out auto,$(BIREFNET_MODEL)),$(BIREFNET_MODEL),u2net)
+# What shall be served: the file if there is one, else the model of that name.
+WANTED  = $(if $(BIREFNET_MODEL_PATH),--from-file "$(BIREFNET_MODEL_PATH)",--model $(MODEL))
+# A mirror of the model hub, under the name the hub's own tools know it by.
+MIRROR  = $(if $(HF_ENDPOINT),--mirror $(HF_ENDPOINT))
+# A BiRefNet becomes a graph through PyTorch; a light model comes as one.
+TORCH   = $(if $(filter BiRefNet%,$(MODEL))$(filter %.safetensors %.pth %.pt,$(BIREFNET_MODEL_PATH)),.venv/.torch)
 
 export BENTOML_DO_NOT_TRACK ?= True
 
@@ -11,15 +17,15 @@ export BENTOML_DO_NOT_TRACK ?= True
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-serve: .venv/.base ## set everything up and serve on port 55433
-	@$(if $(BIREFNET_MODEL_PATH),true,$(PY) -m scripts.register_model --model $(MODEL))
+serve: .venv/.base $(TORCH) ## set everything up and serve on port 55433
+	@$(PY) -m scripts.register_model $(WANTED) $(MIRROR)
 	@exec .venv/bin/bentoml serve service.public:BackgroundRemoval
 
-test: .venv/.dev ## set everything up and run the tests
+test: .venv/.dev .venv/.torch ## set everything up and run the tests
 	@$(PY) -m scripts.download_model --model u2netp
-	@$(PY) -m pytest $(ARGS)
+	@OMP_WAIT_POLICY=PASSIVE $(PY) -m pytest $(ARGS)   # else torch's threads spin while they wait
 
-check: .venv/.dev ## lint, format, types, import rules
+check: .venv/.dev .venv/.torch ## lint, format, types, import rules
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
@@ -29,17 +35,17 @@ fix: .venv/.dev ## repair what lint and format can repair
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
-model: .venv/.base ## download and register a model: make model MODEL=u2netp
-	@$(PY) -m scripts.register_model --model $(MODEL)
+model: .venv/.base $(TORCH) ## download and register a model: make model MODEL=u2netp
+	@$(PY) -m scripts.register_model --model $(MODEL) $(MIRROR)
 
 bench: .venv/.dev ## measure against rembg on this machine (about 15 minutes)
 	@$(PY) -m scripts.register_model --model u2net
 	@$(PY) -m scripts.register_model --model u2netp
-	@$(PY) -m scripts.bench $(ARGS)
-	@$(PY) -m scripts.bench_quality
+	@$(PY) -m scripts.rembg_bench $(ARGS)
+	@$(PY) -m scripts.rembg_quality
 
-bento: .venv/.dev ## build the Bento
-	@$(PY) -m scripts.register_model --model $(MODEL)
+bento: .venv/.dev $(TORCH) ## build the Bento
+	@$(PY) -m scripts.register_model --model $(MODEL) $(MIRROR)
 	@.venv/bin/bentoml build
 
 docs: .venv/.dev ## regenerate docs/configuration.md and .env.example
@@ -50,6 +56,8 @@ lock: .venv/.dev ## resolve the dependencies anew
 		--generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
 	@.venv/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-emit-index-url --no-header -q -c requirements.lock -o requirements-dev.lock
+	@echo "pysodmetrics==1.6.2" | .venv/bin/uv pip compile - --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -q -o requirements-evaluate.lock
 
 clean: ## remove the environment and everything built
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
@@ -66,3 +74,8 @@ clean: ## remove the environment and everything built
 .venv/.dev: requirements-dev.lock | .venv/bin/python
 	@$(PY) -m pip install --disable-pip-version-check -q --require-hashes -r requirements-dev.lock
 	@touch $@ .venv/.base
+
+# No hashes, and on Linux the CUDA build, unless a torch of this version is there already: see the lock.
+.venv/.torch: requirements-torch.lock | .venv/.base
+	@$(PY) -m pip install --disable-pip-version-check -q -r requirements-torch.lock
+	@touch $@

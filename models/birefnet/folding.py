@@ -1,0 +1,54 @@
+"""A network in, the same with less to do in every pass out: what follows from the weights alone.
+
+Its keys are then no longer those of a checkpoint.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from models.birefnet.deform_conv import DeformableConv2d
+
+#: Which convolution a norm stands behind, by their names; in a sequence it is the layer before.
+_CONVOLUTIONS = {
+    "bn": "atrous_conv.regular_conv",
+    "bn1": "conv1",
+    "bn2": "conv2",
+    "bn3": "conv3",
+    "bn_in": "conv_in",
+    "bn_out": "conv_out",
+}
+
+
+def fold(network: nn.Module) -> None:
+    """Fold every batch norm into the convolution before it, and join what looks at the same input.
+
+    Args:
+        network: The network or a part of it, in eval mode; changed in place, its tensors are not.
+    """
+    for module in list(network.modules()):
+        if isinstance(module, DeformableConv2d):
+            module.join_predictors()
+        for name, norm in list(module.named_children()):
+            if isinstance(norm, nn.BatchNorm2d):
+                _fold_into(_convolution_before(name, module), norm)
+                setattr(module, name, nn.Identity())
+
+
+def _convolution_before(name: str, parent: nn.Module) -> nn.Conv2d:
+    if isinstance(parent, nn.Sequential):
+        layers = dict(parent.named_children())
+        convolution = list(layers.values())[list(layers).index(name) - 1]
+    else:
+        convolution = parent.get_submodule(_CONVOLUTIONS[name])
+    assert isinstance(convolution, nn.Conv2d)  # noqa: S101  for the type checker
+    return convolution
+
+
+def _fold_into(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None and variance is not None  # noqa: S101, PT018  likewise
+    convolution.weight, convolution.bias = fuse_conv_bn_weights(
+        convolution.weight, convolution.bias, mean, variance, norm.eps, norm.weight, norm.bias
+    )
