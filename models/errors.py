@@ -5,6 +5,7 @@ The tree::
     BackgroundRemovalError          code, public_message, retryable
     └─ ModelError                   something is wrong with our artefacts
        ├─ CheckpointError           the file of weights
+       │  ├─ CheckpointMismatch
        │  ├─ ChecksumMismatch
        │  ├─ ModelNotFound
        │  └─ DownloadFailed
@@ -56,6 +57,13 @@ class CheckpointError(ModelError):
 
     code = "CHECKPOINT_ERROR"
     public_message = "The model file cannot be used"
+
+
+class CheckpointMismatch(CheckpointError):
+    """A file of weights is none of ours, or another model's; the message says what it is."""
+
+    code = "CHECKPOINT_MISMATCH"
+    public_message = "The model file is not a checkpoint of this model"
 
 
 class ChecksumMismatch(CheckpointError):

@@ -14,7 +14,7 @@ from models.errors import CheckpointError
 from models.spec import ModelSpec
 
 # Raised whenever `export/` changes what it writes for the same checkpoint.
-GRAPH_VERSION = 3
+GRAPH_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,12 @@ class Manifest:
         model: Name in the catalogue.
         architecture: Published name of the network.
         checkpoint_sha256: Hash of the checkpoint the graph was made from.
-        graph_sha256: Hash of the graph file.
+        files: Hash of every file that engines may open, by its name.
         graph_version: `GRAPH_VERSION` at the time.
-        input_size: Side of the model input, in pixels.
+        origin: Where the checkpoint came from, as far as that is known.
+        backbone: The network's encoder, empty where the checkpoint was a graph.
+        height: Rows of the model input, in pixels.
+        width: Columns of the model input, in pixels.
         licence: SPDX identifier of the weights' licence.
         runtime: Runtime the graph was checked with, name and version.
     """
@@ -35,9 +38,12 @@ class Manifest:
     model: str
     architecture: str
     checkpoint_sha256: str
-    graph_sha256: str
+    files: Mapping[str, str]
     graph_version: int
-    input_size: int
+    origin: str
+    backbone: str
+    height: int
+    width: int
     licence: str
     runtime: str
 
@@ -61,6 +67,8 @@ class Manifest:
         """Whether this graph is what today's code would make of today's catalogue entry."""
         return (
             self.model == spec.name
-            and self.checkpoint_sha256 == spec.sha256
+            and spec.sha256 in (None, self.checkpoint_sha256)
+            and self.backbone == spec.backbone
+            and (self.height, self.width) == (spec.input.height, spec.input.width)
             and self.graph_version == GRAPH_VERSION
         )

@@ -25,12 +25,14 @@ class InputSpec:
     """What the network wants to see.
 
     Attributes:
-        size: Side ``S`` of the square model input, in pixels.
+        height: Rows of the model input, in pixels.
+        width: Columns of the model input, in pixels.
         mean: Mean per RGB channel, of values in ``[0, 1]``.
         std: Standard deviation per RGB channel, of values in ``[0, 1]``.
     """
 
-    size: int
+    height: int
+    width: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
@@ -61,11 +63,17 @@ class UrlSource:
 
 @dataclass(frozen=True)
 class HubSource:
-    """A file of a repository on a model hub, at a pinned revision."""
+    """A file of a repository on a model hub.
+
+    Attributes:
+        repository: Owner and name.
+        filename: Path in the repository.
+        revision: Where to begin; the first download pins the commit this stands for.
+    """
 
     repository: str
-    revision: str
-    filename: str
+    filename: str = "model.safetensors"
+    revision: str = "main"
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,44 @@ Source = WheelSource | UrlSource | HubSource
 
 
 @dataclass(frozen=True)
+class Alias:
+    """A name people ask for though no checkpoint of that name was ever published.
+
+    Attributes:
+        serves: The model that serves in its place, or None where none would do.
+        note: Why, and what to do instead; shown wherever the name is used.
+    """
+
+    serves: str | None
+    note: str
+
+
+@dataclass(frozen=True)
+class PublishedGraph:
+    """A checkpoint that is an ONNX graph already.
+
+    Attributes:
+        matte_output: Name of the graph output that holds the matte, ``[N, 1, H, W]`` in ``[0, 1]``.
+    """
+
+    matte_output: str
+
+
+@dataclass(frozen=True)
+class BiRefNetNetwork:
+    """A checkpoint of tensors, for the network in `models.birefnet`.
+
+    Attributes:
+        backbone: Key in `models.birefnet.backbones.BACKBONES`.
+    """
+
+    backbone: str
+
+
+Network = PublishedGraph | BiRefNetNetwork
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """One checkpoint, described once.
 
@@ -100,15 +146,17 @@ class ModelSpec:
         name: Name in the catalogue, in `X-Model-Version` and in the model store.
         architecture: Published name of the network.
         input: What the network wants to see.
-        matte_output: Name of the graph output that holds the matte, ``[N, 1, S, S]`` in ``[0, 1]``.
+        network: How the checkpoint becomes a graph.
         sources: Where the file can be had, best first.
-        sha256: Hash of the checkpoint file.
-        size_bytes: Size of the checkpoint file.
+        sha256: Hash of the checkpoint file; None where nobody published one, so that the hub's own
+            is verified and recorded.
+        size_bytes: Size of the checkpoint file, rounded where only that was published.
         licence: SPDX identifier of the weights' licence.
         caveat: What the licence does not say (training data, domain).
         rank: `auto` picks the registered model with the lowest rank.
         precisions: Precisions that keep the picture, fastest first; the measured increase of the
             error in the edge band over f32 beside each (0.03 is the limit).
+        purpose: What it was trained for, where its name does not say.
         light: Whether this is one of the small stand-ins for a BiRefNet.
         refinement: How its matte is brought up to the source; None is plain resampling.
     """
@@ -116,13 +164,24 @@ class ModelSpec:
     name: str
     architecture: str
     input: InputSpec
-    matte_output: str
+    network: Network
     sources: tuple[Source, ...]
-    sha256: str
+    sha256: str | None
     size_bytes: int
     licence: str
     caveat: str
     rank: int
     precisions: Mapping[Precision, float] = field(default_factory=lambda: {Precision.F32: 0.0})
+    purpose: str = ""
     light: bool = True
     refinement: Refinement | None = None
+
+    @property
+    def backbone(self) -> str:
+        """The encoder of a BiRefNet; empty for a published graph."""
+        return self.network.backbone if isinstance(self.network, BiRefNetNetwork) else ""
+
+    @property
+    def network_name(self) -> str:
+        """Architecture, and backbone where there are several: `BiRefNet swin_v1_l`."""
+        return f"{self.architecture} {self.backbone}".strip()

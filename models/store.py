@@ -1,77 +1,42 @@
-"""Graphs in the BentoML model store: register and resolve. The only BentoML in `models/`."""
+"""A name or a file in, the model registered for it in the BentoML model store out.
+
+An entry is named after the hash of its checkpoint, so that two versions of one model lie side by
+side, and counts only once it is complete: whatever dies half-way leaves nothing that is served.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import bentoml
 from bentoml.container import BentoMLContainer  # type: ignore[attr-defined]
-from bentoml.exceptions import NotFound
-from filelock import FileLock
 
-from models.catalog import CATALOG, find
-from models.download import sha256_of
-from models.errors import CheckpointError, ModelNotFound
+from models.catalog import CATALOG, CUSTOM_NAME, custom_birefnet, find, find_by_hash
+from models.engine import ModelFiles
+from models.errors import ModelNotFound
 from models.manifest import GRAPH_VERSION, Manifest
+from models.provenance import sha256_of
 from models.spec import ModelSpec
 
-GRAPH_FILE = "graph.onnx"
-QUANTIZED_GRAPH_FILE = "graph.int8.onnx"
-_LABELS = {"product": "background-removal"}
+_HASH_CHARACTERS = 12
+# Written last: BentoML copies an entry into its place file by file.
+COMPLETE = "complete"
 
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A model of the catalogue that is in the store.
+    """A model that is in the store.
 
     Attributes:
         tag: Its exact tag in the store.
-        graph: Its ONNX file.
-        quantized_graph: The same with 8-bit convolutions, or None where that costs the picture.
-        spec: Its entry in the catalogue.
+        files: What engines open.
+        spec: Its entry in the catalogue; of a user's own file one made for it.
     """
 
     tag: str
-    graph: Path
-    quantized_graph: Path | None
+    files: ModelFiles
     spec: ModelSpec
-
-
-def register(spec: ModelSpec, checkpoint: Path) -> RegisteredModel:
-    """Put a checkpoint into the store as a graph with uint8 in and out; once, whoever asks.
-
-    Args:
-        spec: The model.
-        checkpoint: Its verified file.
-
-    Returns:
-        The registered model.
-
-    Raises:
-        CheckpointError: If the file is not the model's.
-    """
-    with _one_at_a_time():
-        known = _lookup(spec)
-        if known is not None:
-            return known
-        checkpoint_sha256 = sha256_of(checkpoint)
-        if checkpoint_sha256 != spec.sha256:
-            raise CheckpointError(f"{checkpoint.name} is not {spec.name} of the catalogue")
-        # Imported here: the processes that only resolve a model have no use for ONNX in memory.
-        from models.export.graphs import export
-
-        with bentoml.models.create(_tag(spec), labels=_LABELS) as stored:
-            file = Path(stored.path_of(GRAPH_FILE))
-            export(checkpoint, spec, file, file.with_name(QUANTIZED_GRAPH_FILE))
-            stored.info.metadata.update(_manifest(spec, file).as_metadata())
-    registered = _lookup(spec)
-    if registered is None:
-        raise CheckpointError(f"the model store did not keep {spec.name}")
-    return registered
 
 
 def resolve(name: str) -> RegisteredModel:
@@ -81,62 +46,94 @@ def resolve(name: str) -> RegisteredModel:
         name: Name in the catalogue, or `auto` for the registered model of the lowest rank.
 
     Returns:
-        The registered model.
+        The registered model; of several versions the one registered last.
 
     Raises:
         ModelNotFound: If it is not registered; says how to register it.
     """
     if name != "auto":
         spec = find(name)
-        registered = _lookup(spec)
+        registered = _newest(spec)
         if registered is None:
             raise ModelNotFound(f"{name} is not registered; run: make model MODEL={name}")
         return registered
-    found = [model for spec in CATALOG.values() if (model := _lookup(spec)) is not None]
+    found = [model for spec in CATALOG.values() if (model := _newest(spec)) is not None]
     if not found:
         raise ModelNotFound("no model is registered; run: make model")
     return min(found, key=lambda model: model.spec.rank)
 
 
-def _tag(spec: ModelSpec) -> str:
-    """Exact tag of today's graph of a catalogue entry."""
-    return f"{spec.name.lower()}:{spec.sha256[:12]}-g{GRAPH_VERSION}"
+def resolve_file(checkpoint: Path, name: str | None = None) -> RegisteredModel | None:
+    """Find what was registered from a file, by its content.
+
+    Args:
+        checkpoint: The file.
+        name: The model it must be registered as, or None for what `catalogued` says it is.
+
+    Returns:
+        The registered model, or None.
+    """
+    sha256 = sha256_of(checkpoint)
+    spec = find(name) if name is not None else catalogued(checkpoint, sha256)
+    folder = folder_of(spec.name if spec is not None else CUSTOM_NAME)
+    return open_entry(folder / version_of(sha256), spec)
 
 
-def _lookup(spec: ModelSpec) -> RegisteredModel | None:
-    """The registered model, if it is there and is what its manifest says."""
+def catalogued(checkpoint: Path, sha256: str) -> ModelSpec | None:
+    """Which model of the catalogue a file is, by its hash, else by its name; None for none."""
+    return find_by_hash(sha256) or CATALOG.get(checkpoint.stem)
+
+
+def is_intact(registered: RegisteredModel) -> bool:
+    """Whether the files of a registered model are what was registered; reads all of them."""
+    folder = registered.files.graph.parent
+    return all(
+        (folder / name).is_file() and sha256_of(folder / name) == sha256
+        for name, sha256 in _manifest_of(folder).files.items()
+    )
+
+
+def folder_of(name: str) -> Path:
+    """Where the store keeps the versions of a model."""
+    return Path(BentoMLContainer.model_store_dir.get()) / name.lower()
+
+
+def version_of(sha256: str) -> str:
+    """Version of what today's code makes of a checkpoint."""
+    return f"{sha256[:_HASH_CHARACTERS]}-g{GRAPH_VERSION}"
+
+
+def _newest(spec: ModelSpec) -> RegisteredModel | None:
+    """What was registered last of all that fits a catalogue entry."""
+    complete = folder_of(spec.name).glob(f"*-g{GRAPH_VERSION}/{COMPLETE}")
+    by_age = sorted(complete, key=lambda mark: mark.stat().st_mtime_ns, reverse=True)
+    return next((model for mark in by_age if (model := open_entry(mark.parent, spec))), None)
+
+
+def open_entry(folder: Path, spec: ModelSpec | None) -> RegisteredModel | None:
+    """An entry of the store, if it is complete and is what its manifest says.
+
+    Args:
+        folder: Where it lies.
+        spec: The catalogue entry it must fit; None for a user's own file.
+    """
+    if not (folder / COMPLETE).is_file():
+        return None
     try:
-        stored = bentoml.models.get(_tag(spec))
-    except NotFound:
+        manifest = _manifest_of(folder)
+    except Exception:  # a damaged entry raises whatever its bytes lead to; it is none of ours
         return None
-    graph = Path(stored.path_of(GRAPH_FILE))
-    manifest = Manifest.from_metadata(stored.info.metadata)
-    if not manifest.fits(spec) or not graph.is_file():
+    if spec is None:
+        spec = custom_birefnet(manifest.backbone)
+    files = ModelFiles.within(folder)
+    if not manifest.fits(spec) or not files.graph.is_file():
         return None
-    quantized = graph.with_name(QUANTIZED_GRAPH_FILE)
-    return RegisteredModel(
-        tag=str(stored.tag),
-        graph=graph,
-        quantized_graph=quantized if quantized.is_file() else None,
-        spec=spec,
-    )
+    return RegisteredModel(tag=_tag_of(folder), files=files, spec=spec)
 
 
-def _manifest(spec: ModelSpec, graph: Path) -> Manifest:
-    return Manifest(
-        model=spec.name,
-        architecture=spec.architecture,
-        checkpoint_sha256=spec.sha256,
-        graph_sha256=sha256_of(graph),
-        graph_version=GRAPH_VERSION,
-        input_size=spec.input.size,
-        licence=spec.licence,
-        runtime=f"onnx {version('onnx')}",
-    )
+def _manifest_of(folder: Path) -> Manifest:
+    return Manifest.from_metadata(bentoml.models.get(_tag_of(folder)).info.metadata)
 
 
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Two processes that register at once make one entry."""
-    with FileLock(Path(BentoMLContainer.bentoml_home.get()) / "register.lock", timeout=600):
-        yield
+def _tag_of(folder: Path) -> str:
+    return f"{folder.parent.name}:{folder.name}"

@@ -1,43 +1,71 @@
 """Put a model into the BentoML model store, getting it first if need be.
 
-`python -m scripts.register_model --model u2net`
+`python -m scripts.register_model --model u2net`, or of a file of your own `--from-file PATH`.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from models.catalog import find
-from models.errors import BackgroundRemovalError, ModelNotFound
-from models.store import RegisteredModel, register, resolve
-from scripts.download_model import DEFAULT_FOLDER, obtain
+from models.download import Hub
+from models.errors import BackgroundRemovalError, DownloadFailed, ModelNotFound
+from models.registration import identify, register
+from models.store import RegisteredModel, is_intact, resolve
+from scripts.download_model import (
+    DEFAULT_FOLDER,
+    DEFAULT_MODEL,
+    add_hub_options,
+    hub_of,
+    obtain,
+    tell_of_alias,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse, register, print; 1 when it could not be done."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="u2net", help="name in the catalogue (default: u2net)")
+    parser.add_argument(
+        "--model", help=f"name in the catalogue (default: {DEFAULT_MODEL}, or what the file is)"
+    )
     parser.add_argument("--output-dir", type=Path, default=DEFAULT_FOLDER, metavar="FOLDER")
     parser.add_argument("--from-file", type=Path, metavar="PATH", help="take this file instead")
+    add_hub_options(parser)
     options = parser.parse_args(arguments)
     try:
-        registered = ensure(options.model, options.output_dir, options.from_file)
+        if options.from_file is not None:
+            tell_of_alias(options.model)
+            registered = register_file(options.from_file, options.model)
+        else:
+            name = options.model or DEFAULT_MODEL
+            tell_of_alias(name)
+            registered = ensure(name, options.output_dir, hub_of(options))
     except BackgroundRemovalError as failure:
         print(f"register_model: {failure}", file=sys.stderr)
         return 1
-    print(f"{registered.tag} ({registered.spec.architecture}, {registered.spec.licence})")
+    print(f"{registered.tag} ({registered.spec.network_name}, {registered.spec.licence})")
     return 0
 
 
-def ensure(name: str, folder: Path, from_file: Path | None = None) -> RegisteredModel:
-    """The registered model, registered now if it was not."""
-    spec = find(name)
-    try:
-        return resolve(name)
-    except ModelNotFound:
-        return register(spec, obtain(spec, folder, from_file))
+def ensure(name: str, folder: Path, hub: Hub | None = None) -> RegisteredModel:
+    """The registered model; registered now if it was not, is damaged, or is to be a revision."""
+    spec, hub = find(name), hub or Hub()
+    if hub.revision is None:
+        with suppress(ModelNotFound):
+            known = resolve(name)
+            if is_intact(known):
+                return known
+    return register(spec, obtain(spec, folder, hub=hub))
+
+
+def register_file(file: Path, name: str | None = None) -> RegisteredModel:
+    """Register a checkpoint file, as the model of that name or as what it turns out to be."""
+    if not file.is_file():
+        raise DownloadFailed(f"there is no file {file}")
+    return register(find(name) if name else identify(file), file)
 
 
 if __name__ == "__main__":

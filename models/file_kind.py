@@ -1,0 +1,105 @@
+"""A file of weights in, what it is instead out; judged by its bytes, whatever its name.
+
+Without PyTorch, so that an install that has none can still say what it was given.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from pathlib import Path
+
+from models.errors import CheckpointMismatch
+
+_LENGTH_BYTES = 8  # of the header of a .safetensors file
+_BEGIN_BYTES = 256
+_FETCH_AGAIN = "fetch it again"
+_DAMAGED = f"is damaged and cannot be read; {_FETCH_AGAIN}"
+_MOST_HEADER_BYTES = 100_000_000  # the format's own limit
+_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
+_SAFETENSORS = re.compile(rb"....\0\0\0\0\{", re.DOTALL)  # the header's length, and its JSON
+# What else comes under a checkpoint's name, by how it begins, in lower case.
+_OTHERS = (
+    (rb"version https://git-lfs", "is a git-lfs pointer, not the file; run: git lfs pull"),
+    (
+        rb"<!doctype|<html|<\?xml",
+        f"is a web page saved under that name, such as an error or a login; {_FETCH_AGAIN}",
+    ),
+    (rb"[{\[]", "is a JSON text"),
+    # ir_version, then the producer or the graph
+    (rb"\x08.[\x12\x1a\x22\x3a]", "is an ONNX graph, and a checkpoint of tensors is wanted"),
+)
+
+
+def refuse_other_kinds(file: Path) -> None:
+    """Refuse a file that is no checkpoint of tensors, judging by how it begins and how long it is.
+
+    Raises:
+        CheckpointMismatch: If it is something else, or cut short; says which.
+    """
+    fault = _fault_of(file)
+    if fault is not None:
+        raise CheckpointMismatch(f"{file.name} {fault}")
+
+
+def is_safetensors(file: Path) -> bool:
+    """Whether a file begins as a `.safetensors` file does, whatever its name."""
+    with file.open("rb") as stream:
+        return _SAFETENSORS.match(stream.read(_BEGIN_BYTES)) is not None
+
+
+def _fault_of(file: Path) -> str | None:
+    """The rest of a sentence that begins with the file's name; None if it may be a checkpoint."""
+    if not file.is_file():
+        return "is not there"
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        begin = stream.read(_BEGIN_BYTES)
+    if not begin:
+        return f"is empty; {_FETCH_AGAIN}"
+    if _SAFETENSORS.match(begin):
+        return _safetensors_fault(file, size)
+    if begin.startswith(_ZIP):
+        return _zip_fault(file)
+    if begin.startswith(_PICKLE):
+        return None
+    text = begin.lstrip().lower()
+    known = next((what for start, what in _OTHERS if re.match(start, text, re.DOTALL)), None)
+    return known or "is neither a .safetensors nor a .pth file"
+
+
+def _zip_fault(file: Path) -> str | None:
+    """A `.pth` file is a zip archive with a pickle in it."""
+    if not zipfile.is_zipfile(file):  # its directory comes last
+        return f"is cut short; {_FETCH_AGAIN}"
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+    except Exception:  # a damaged directory raises whatever its bytes lead to
+        return _DAMAGED
+    if any(name.endswith("/constants.pkl") for name in names):
+        return "is a TorchScript program, which is never run; save `model.state_dict()` instead"
+    if any(name.endswith("data.pkl") for name in names):
+        return None
+    return "is a zip archive without a checkpoint in it"
+
+
+def _safetensors_fault(file: Path, size: int) -> str | None:
+    """A `.safetensors` file says in its header how long it is."""
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
+        if length > _MOST_HEADER_BYTES:
+            return _DAMAGED
+        header = stream.read(min(length, size))
+    if len(header) < length:
+        return f"is cut short; {_FETCH_AGAIN}"
+    try:
+        entries = json.loads(header)
+        ends = [e["data_offsets"][1] for key, e in entries.items() if key != "__metadata__"]
+        whole = _LENGTH_BYTES + length + max(ends, default=0)
+    except (ValueError, AttributeError, LookupError, TypeError, RecursionError):
+        return _DAMAGED
+    if size < whole:
+        return f"is cut short: it has {size} of {whole} bytes; {_FETCH_AGAIN}"
+    return None
