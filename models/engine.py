@@ -7,11 +7,12 @@ ever loads a runtime.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,11 @@ from models.errors import EngineUnavailable
 from models.spec import Precision
 
 U8Array = npt.NDArray[np.uint8]
+
+# Names in the folder of a registered model.
+GRAPH_FILE = "graph.onnx"
+QUANTIZED_GRAPH_FILE = "graph.int8.onnx"
+CHECKPOINT_FILE = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -42,26 +48,57 @@ class EngineInfo:
 
 
 @dataclass(frozen=True)
+class ModelFiles:
+    """What a registered model comes in; each engine takes the file it runs.
+
+    Attributes:
+        graph: ONNX file, ``image`` uint8 ``[N, H, W, 3]`` to ``alpha`` uint8 ``[N, H, W]``.
+        quantized_graph: The same with 8-bit convolutions, or None where that costs the picture.
+        checkpoint: The tensors the graph was made of, or None where the graph was published.
+    """
+
+    graph: Path
+    quantized_graph: Path | None = None
+    checkpoint: Path | None = None
+
+    @classmethod
+    def within(cls, folder: Path) -> ModelFiles:
+        """The files of a folder that `models.export` has written."""
+        quantized_graph, checkpoint = folder / QUANTIZED_GRAPH_FILE, folder / CHECKPOINT_FILE
+        return cls(
+            graph=folder / GRAPH_FILE,
+            quantized_graph=quantized_graph if quantized_graph.is_file() else None,
+            checkpoint=checkpoint if checkpoint.is_file() else None,
+        )
+
+
+@dataclass(frozen=True)
 class EngineConfig:
     """How to open an engine.
 
     Attributes:
-        input_size: Side ``S`` of the model input, in pixels.
+        height: Rows of the model input, in pixels.
+        width: Columns of the model input, in pixels.
         precisions: Precisions the model may run in, fastest first.
         precision: One precision to insist on, or None for the first the machine has.
         threads: Threads of the forward pass; 0 for one per core this process may use.
         max_batch: Largest batch one `predict` shall take.
-        quantized_graph: The graph with 8-bit convolutions, or None where there is none.
         cache_dir: Where a compiled model may be kept between starts, or None for nowhere.
+        device: Where to run; `auto` is CUDA where engine and machine have it.
+        pin_memory: Whether pictures reach a CUDA device through pinned host memory.
+        cudnn_benchmark: Whether cuDNN tries its algorithms on the first batch of each shape.
     """
 
-    input_size: int
+    height: int
+    width: int
     precisions: tuple[Precision, ...] = (Precision.F32,)
     precision: Precision | None = None
     threads: int = 0
     max_batch: int = 8
-    quantized_graph: Path | None = None
     cache_dir: Path | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    pin_memory: bool = False
+    cudnn_benchmark: bool = False
 
 
 @runtime_checkable
@@ -76,10 +113,10 @@ class Engine(Protocol):
         """Run one batch.
 
         Args:
-            batch: Model inputs ``[N, S, S, 3]``, RGB, ``1 <= N <= info.max_batch``.
+            batch: Model inputs ``[N, H, W, 3]``, RGB, ``1 <= N <= info.max_batch``.
 
         Returns:
-            Alpha mattes ``[N, S, S]``, 0 background, 255 foreground. The caller owns the array.
+            Alpha mattes ``[N, H, W]``, 0 background, 255 foreground. The caller owns the array.
 
         Raises:
             InferenceFailed: If the runtime fails; `OutOfDeviceMemory` if for want of memory.
@@ -102,8 +139,25 @@ ENGINES: Mapping[str, EngineEntry] = {
     "onnxruntime": EngineEntry(
         "models.engines.onnx_runtime:OnnxRuntimeEngine", "pip install onnxruntime"
     ),
+    "pytorch": EngineEntry("models.engines.pytorch:PyTorchEngine", 'pip install "torch==2.13.0"'),
     "fake": EngineEntry("models.engines.fake:FakeEngine", "nothing to install"),
 }
+
+
+@contextmanager
+def torch_or_say_so() -> Iterator[None]:
+    """Turn the lack of PyTorch, which the base install has not, into what to install.
+
+    Raises:
+        EngineUnavailable: If a module was not found within.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        raise EngineUnavailable(
+            f"a BiRefNet's checkpoint is read with PyTorch, and {missing.name} is not installed; "
+            "run: pip install -r requirements-torch.lock"
+        ) from missing
 
 
 def usable_cores() -> int:
@@ -117,12 +171,12 @@ def usable_cores() -> int:
 CPU_ENGINES = ("openvino", "onnxruntime")
 
 
-def open_engine(name: str, graph: Path, config: EngineConfig) -> Engine:
-    """Open an engine on a graph.
+def open_engine(name: str, files: ModelFiles, config: EngineConfig) -> Engine:
+    """Open an engine on a model.
 
     Args:
         name: Key in `ENGINES`.
-        graph: ONNX file, ``image`` uint8 ``[N, S, S, 3]`` to ``alpha`` uint8 ``[N, S, S]``.
+        files: What the model comes in.
         config: How to open it.
 
     Returns:
@@ -130,14 +184,14 @@ def open_engine(name: str, graph: Path, config: EngineConfig) -> Engine:
 
     Raises:
         EngineUnavailable: If the name or the runtime is not there; says what to install.
-        EngineIncompatible: If the runtime does not take the graph or the precision.
+        EngineIncompatible: If the runtime does not take the model or the precision.
     """
     entry = ENGINES.get(name)
     if entry is None:
         raise EngineUnavailable(f"no engine is called '{name}'; there are: {', '.join(ENGINES)}")
     module, _, attribute = entry.target.partition(":")
     try:
-        engine: Engine = getattr(import_module(module), attribute)(graph, config)
+        engine: Engine = getattr(import_module(module), attribute)(files, config)
     except ImportError as missing:
         raise EngineUnavailable(
             f"engine '{name}' is not installed ({missing.name}); run: {entry.install}"

@@ -1,4 +1,4 @@
-"""A batch of any size in, a batch of alpha mattes out: checks, splits, counts failures."""
+"""A batch of any size from 1 in, a batch of alpha mattes out: checks, splits, counts failures."""
 
 from __future__ import annotations
 
@@ -13,31 +13,33 @@ class MattePredictor:
 
     Args:
         engine: The engine to run on; the predictor closes it.
-        input_size: Side ``S`` of the model input, in pixels.
+        height: Rows of the model input, in pixels.
+        width: Columns of the model input, in pixels.
     """
 
-    def __init__(self, engine: Engine, input_size: int) -> None:
+    def __init__(self, engine: Engine, height: int, width: int) -> None:
         self.engine = engine
-        self.input_size = input_size
+        self.shape = (height, width, 3)
         self.failures_in_a_row = 0
 
     def predict(self, batch: U8Array) -> U8Array:
         """Run a batch of any size.
 
         Args:
-            batch: Model inputs ``[N, S, S, 3]``, RGB.
+            batch: Model inputs ``[N, H, W, 3]``, RGB, N from 1.
 
         Returns:
-            Alpha mattes ``[N, S, S]``.
+            Alpha mattes ``[N, H, W]``.
 
         Raises:
             ValueError: If the batch is not of that shape and type. Our bug, never a user's.
             InferenceFailed: If the engine fails or answers in another shape.
         """
-        size = self.input_size
-        if batch.dtype != np.uint8 or batch.ndim != 4 or batch.shape[1:] != (size, size, 3):
+        if batch.dtype != np.uint8 or batch.shape[1:] != self.shape or not len(batch):
+            height, width, _ = self.shape
             raise ValueError(
-                f"expected uint8 [N, {size}, {size}, 3], got {batch.dtype} {list(batch.shape)}"
+                f"expected uint8 [N, {height}, {width}, 3], N from 1, "
+                f"got {batch.dtype} {list(batch.shape)}"
             )
         step = self.engine.info.max_batch
         try:
@@ -56,8 +58,14 @@ class MattePredictor:
         return alpha
 
     def warm_up(self) -> None:
-        """Run one grey picture, so that the first caller does not pay for allocation."""
-        self.predict(np.full((1, self.input_size, self.input_size, 3), 127, dtype=np.uint8))
+        """Run grey pictures, so that no caller pays for what an engine does once per batch size.
+
+        Engines that care run other sizes in powers of two.
+        """
+        size = 1
+        while size <= self.engine.info.max_batch:
+            self.predict(np.full((size, *self.shape), 127, dtype=np.uint8))
+            size *= 2
 
     def close(self) -> None:
         """Close the engine."""

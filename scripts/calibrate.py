@@ -3,7 +3,7 @@
 Runs the float network over composites of the `tune` split and writes the range of each tensor into
 `models/export/ranges/`. Clipping outliers was tried and moved the result further from f32.
 Afterwards raise `GRAPH_VERSION` in `models/manifest.py`, register anew, and check the precision
-rule: `python -m scripts.bench_quality --no-rembg --precision int8`, then with `f32`.
+rule: `python -m scripts.rembg_quality --no-rembg --precision int8`, then with `f32`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main() -> int:
     model = attach_uint8_io(obtain(spec, arguments.weights), spec)
     keep = read_calibration(spec.name).keep
     composites = make_composites(fetch_packages(DEFAULT_CACHE), "tune", _PICTURES)
-    inputs = [fit(one.source, spec.input.size) for one in composites]
+    inputs = [fit(one.source, spec.input.height, spec.input.width) for one in composites]
     ranges = measure(model, tensors_to_measure(model, keep), inputs)
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(pair)}" for name, pair in ranges.items())
     path = _OUTPUT / f"{spec.name}.json"
@@ -55,9 +55,9 @@ def measure(
     """Smallest and largest value of tensors over pictures.
 
     Args:
-        model: A float graph, ``image`` uint8 ``[N, S, S, 3]`` in; gets the tensors as outputs.
+        model: A float graph, ``image`` uint8 ``[N, H, W, 3]`` in; gets the tensors as outputs.
         names: The tensors.
-        inputs: Model inputs ``[S, S, 3]``.
+        inputs: Model inputs ``[H, W, 3]``.
 
     Returns:
         ``(smallest, largest)`` of each.

@@ -52,11 +52,11 @@ class Inference:
         end_with_supervisor()
         self._notes: list[str] = []
         engine = self._open_engine(_settings)
-        self._predictor = MattePredictor(engine, _model.spec.input.size)
+        self._predictor = MattePredictor(engine, _model.spec.input.height, _model.spec.input.width)
         self._predictor.warm_up()
         return_freed_memory()
         outlive_siblings()
-        log.info("serving %s (%s) on %s %s", _model.tag, _model.spec.architecture, *_short(engine))
+        log.info("serving %s (%s) on %s %s", _model.tag, _model.spec.network_name, *_short(engine))
 
     @bentoml.api(
         batchable=True,
@@ -68,10 +68,10 @@ class Inference:
         """Make mattes; faults travel as values, since an exception would fail every batch-mate.
 
         Args:
-            batch: Model inputs ``[N, S, S, 3]`` uint8, RGB.
+            batch: Model inputs ``[N, H, W, 3]`` uint8, RGB.
 
         Returns:
-            ``N`` outcomes: `alpha` ``[S, S]`` or None, `fault` or None, `engine`, `inference_ms`,
+            ``N`` outcomes: `alpha` ``[H, W]`` or None, `fault` or None, `engine`, `inference_ms`,
             `retried_on_cpu`.
         """
         started = time.perf_counter()
@@ -97,7 +97,7 @@ class Inference:
             "precision": info.precision.value,
             "failures_in_a_row": self._predictor.failures_in_a_row,
             "gpu_memory_free_mb": 0.0,
-            "graph_present": _model.graph.is_file(),
+            "graph_present": _model.files.graph.is_file(),
             "notes": self._notes,
         }
 
@@ -114,7 +114,7 @@ class Inference:
         names = CPU_ENGINES if settings.engine == "auto" else (settings.engine,)
         for name in names:
             try:
-                return open_engine(name, _model.graph, _engine_config(settings))
+                return open_engine(name, _model.files, _engine_config(settings))
             except EngineError as refused:
                 log.error("engine %s: %s", name, refused)
                 self._notes.append(f"engine {name} could not be opened")
@@ -125,12 +125,15 @@ class Inference:
 def _engine_config(settings: Settings) -> EngineConfig:
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
     return EngineConfig(
-        input_size=_model.spec.input.size,
+        height=_model.spec.input.height,
+        width=_model.spec.input.width,
         precisions=tuple(_model.spec.precisions),
         precision=None if settings.precision == "auto" else Precision(settings.precision),
         max_batch=_CPU_ENGINE_BATCH,
-        quantized_graph=_model.quantized_graph,
         cache_dir=settings.cache_dir,
+        device=settings.device,
+        pin_memory=settings.pin_memory,
+        cudnn_benchmark=settings.cudnn_benchmark,
     )
 
 

@@ -29,12 +29,13 @@ class BentoMattingClient:
 
     Args:
         inference: What `bentoml.depends` gives: a proxy when served, the plain object in a test.
-        input_size: Side ``S`` of the model input, in pixels.
+        height: Rows of the model input, in pixels.
+        width: Columns of the model input, in pixels.
     """
 
-    def __init__(self, inference: Any, input_size: int) -> None:
+    def __init__(self, inference: Any, height: int, width: int) -> None:
         self._inference = inference
-        self._shape = (input_size, input_size, 3)
+        self._shape = (height, width, 3)
 
     async def predict(self, model_input: U8Array) -> Matte:
         """Make one matte; see `service.removal.ports.MattingClient`."""

@@ -87,7 +87,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     server = serving()
     reading = asyncio.create_task(drop_unread(server, _stopping)) if server else None
     announce_stop(_stopping)
-    client = BentoMattingClient(bentoml.get_current_service().inference, _model.spec.input.size)
+    inference, wanted = bentoml.get_current_service().inference, _model.spec.input
+    client = BentoMattingClient(inference, wanted.height, wanted.width)
     remover = BackgroundRemover(client, _model.spec, _remover_config(_settings))
     warming = asyncio.create_task(_warm_up(remover))
     warming.add_done_callback(_tell_of_failure)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import numpy as np
 
-from models.engine import EngineConfig, EngineInfo, U8Array
+from models.engine import EngineConfig, EngineInfo, ModelFiles, U8Array
 from models.errors import InferenceFailed
 from models.spec import Precision
 
@@ -19,12 +18,14 @@ class FakeEngine:
     so that a test can hold a running service in the middle of a batch.
 
     Args:
-        graph: Ignored.
+        files: Ignored.
         config: How to open it.
         seconds_per_item: How long each item takes, to make queues observable.
     """
 
-    def __init__(self, graph: Path, config: EngineConfig, seconds_per_item: float = 0) -> None:
+    def __init__(
+        self, files: ModelFiles, config: EngineConfig, seconds_per_item: float = 0
+    ) -> None:
         self._seconds_per_item = seconds_per_item
         self._closed = False
         self._info = EngineInfo("fake", "fake 1", "cpu", Precision.F32, config.max_batch)

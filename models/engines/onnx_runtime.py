@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import onnxruntime as ort
 
-from models.engine import EngineConfig, EngineInfo, U8Array, usable_cores
+from models.engine import EngineConfig, EngineInfo, ModelFiles, U8Array, usable_cores
 from models.errors import EngineIncompatible, InferenceFailed
 from models.spec import Precision
 
@@ -16,14 +14,14 @@ class OnnxRuntimeEngine:
     """A session in float32.
 
     Args:
-        graph: ONNX file, uint8 in and uint8 alpha out.
+        files: The model; its graph is what runs.
         config: How to open it.
 
     Raises:
         EngineIncompatible: If another precision than f32 is asked for, or the graph is refused.
     """
 
-    def __init__(self, graph: Path, config: EngineConfig) -> None:
+    def __init__(self, files: ModelFiles, config: EngineConfig) -> None:
         if config.precision not in (None, Precision.F32):
             raise EngineIncompatible("ONNX Runtime runs in f32 on a CPU")
         options = ort.SessionOptions()
@@ -32,10 +30,12 @@ class OnnxRuntimeEngine:
         options.log_severity_level = 3
         try:
             self._session: ort.InferenceSession | None = ort.InferenceSession(
-                str(graph), options, providers=["CPUExecutionProvider"]
+                str(files.graph), options, providers=["CPUExecutionProvider"]
             )
         except Exception as refused:  # its exceptions share no base class
-            raise EngineIncompatible(f"ONNX Runtime refuses {graph.name}: {refused}") from refused
+            raise EngineIncompatible(
+                f"ONNX Runtime refuses {files.graph.name}: {refused}"
+            ) from refused
         self._info = EngineInfo(
             name="onnxruntime",
             runtime=f"onnxruntime {ort.__version__}",

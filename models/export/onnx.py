@@ -13,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from models.errors import CheckpointError
-from models.spec import ModelSpec
+from models.spec import ModelSpec, PublishedGraph
 
 # Axes of Squeeze are an attribute up to opset 12 and an input from 13 on.
 _SQUEEZE_AXES_AS_INPUT = 13
@@ -23,22 +23,25 @@ def attach_uint8_io(checkpoint: Path, spec: ModelSpec) -> onnx.ModelProto:
     """Graft normalisation in front of a network and quantisation of the matte behind it.
 
     Args:
-        checkpoint: ONNX file with one float input ``[N, 3, S, S]`` and, among its outputs,
-            `spec.matte_output` ``[N, 1, S, S]`` in ``[0, 1]``.
-        spec: The model.
+        checkpoint: ONNX file with one float input ``[N, 3, H, W]`` and, among its outputs,
+            the matte ``[N, 1, H, W]`` in ``[0, 1]``.
+        spec: The model; its network is a `PublishedGraph`.
 
     Returns:
-        A checked model, ``image`` uint8 ``[N, S, S, 3]`` RGB in, ``alpha`` uint8 ``[N, S, S]`` out.
+        A checked model, ``image`` uint8 ``[N, H, W, 3]`` RGB in, ``alpha`` uint8 ``[N, H, W]`` out.
 
     Raises:
         CheckpointError: If the file is not such a network.
     """
+    if not isinstance(spec.network, PublishedGraph):
+        raise CheckpointError(f"{spec.name} was not published as a graph")
+    matte = spec.network.matte_output
     try:
         model = onnx.load(str(checkpoint))
         outputs = {output.name for output in model.graph.output}
-        if spec.matte_output not in outputs or len(model.graph.input) != 1:
+        if matte not in outputs or len(model.graph.input) != 1:
             raise CheckpointError(f"{checkpoint.name} is no {spec.architecture}: {sorted(outputs)}")
-        _graft(model, spec)
+        _graft(model, spec, matte)
         onnx.checker.check_model(model)
     except CheckpointError:
         raise
@@ -47,12 +50,12 @@ def attach_uint8_io(checkpoint: Path, spec: ModelSpec) -> onnx.ModelProto:
     return model
 
 
-def _graft(model: onnx.ModelProto, spec: ModelSpec) -> None:
+def _graft(model: onnx.ModelProto, spec: ModelSpec, matte: str) -> None:
     """Rewrite the graph in place."""
-    graph, size = model.graph, spec.input.size
+    graph, height, width = model.graph, spec.input.height, spec.input.width
     opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
     constants, before = _normalisation(spec, graph.input[0].name)
-    more_constants, after = _quantisation(spec.matte_output, opset)
+    more_constants, after = _quantisation(matte, opset)
     graph.initializer.extend([*constants, *more_constants])
     nodes = [*before, *graph.node, *after]
     del graph.node[:]
@@ -60,17 +63,17 @@ def _graft(model: onnx.ModelProto, spec: ModelSpec) -> None:
     del graph.input[:]
     del graph.output[:]
     graph.input.append(
-        helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", size, size, 3])
+        helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", height, width, 3])
     )
     graph.output.append(
-        helper.make_tensor_value_info("alpha", TensorProto.UINT8, ["N", size, size])
+        helper.make_tensor_value_info("alpha", TensorProto.UINT8, ["N", height, width])
     )
 
 
 def _normalisation(
     spec: ModelSpec, network_input: str
 ) -> tuple[list[onnx.TensorProto], list[onnx.NodeProto]]:
-    """``(x / 255 - mean) / std`` in two operations, ``[N, S, S, 3] -> [N, 3, S, S]``."""
+    """``(x / 255 - mean) / std`` in two operations, ``[N, H, W, 3] -> [N, 3, H, W]``."""
     mean = np.asarray(spec.input.mean, np.float32).reshape(1, 3, 1, 1) * np.float32(255)
     scale = 1 / (np.asarray(spec.input.std, np.float32).reshape(1, 3, 1, 1) * np.float32(255))
     constants = [
@@ -87,7 +90,7 @@ def _normalisation(
 
 
 def _quantisation(matte: str, opset: int) -> tuple[list[onnx.TensorProto], list[onnx.NodeProto]]:
-    """``round(255 x)`` as a byte, ``[N, 1, S, S] -> [N, S, S]``; never stretched by its range."""
+    """``round(255 x)`` as a byte, ``[N, 1, H, W] -> [N, H, W]``; never stretched by its range."""
     constants = [
         numpy_helper.from_array(np.asarray(value, np.float32), name)
         for name, value in (("io_255", 255.0), ("io_half", 0.5), ("io_zero", 0.0))

@@ -1,6 +1,7 @@
-"""Source image of any size -> model input ``[S, S, 3]`` uint8.
+"""Source image of any size -> model input ``[H, W, 3]`` uint8.
 
-The network sees the whole picture squashed to a square; normalisation happens inside its graph.
+The network sees the whole picture squashed to the shape it takes; normalisation happens inside its
+graph.
 """
 
 from __future__ import annotations
@@ -11,29 +12,32 @@ import numpy as np
 from models.matting.arrays import UInt8Array
 
 #: Dropping an odd last row or column moves the far edge by 1 part in this many: under 0.2 model
-#: pixels at S = 320. Smaller pictures are not halved when odd.
+#: pixels at a side of 320. Smaller pictures are not halved when odd.
 _MIN_SIDE_TO_CROP = 2048
 
 
-def fit(source: UInt8Array, size: int) -> UInt8Array:
-    """Squash the source image to the square the network takes, without aliasing.
+def fit(source: UInt8Array, height: int, width: int) -> UInt8Array:
+    """Squash the source image to the shape the network takes, without aliasing.
 
     Exact 2x2 averages first (OpenCV has a fast path for those only), the fractional rest by area:
     as close to an antialiased bilinear resize as one-step area averaging, at a third of its time.
 
     Args:
-        source: Colours ``[H, W, 3]``, any height and width from 1.
-        size: Side ``S`` of the model input, in pixels.
+        source: Colours, any number of rows and columns from 1.
+        height: Rows of the model input, in pixels.
+        width: Columns of the model input, in pixels.
 
     Returns:
-        Model input ``[S, S, 3]``.
+        Model input ``[height, width, 3]``.
     """
-    image = halve_towards(source, size, size)
-    height, width = image.shape[:2]
+    image = halve_towards(source, height, width)
+    rows, columns = image.shape[:2]
     # INTER_AREA antialiases only when it shrinks; an axis that grows must be interpolated.
-    shrunk = cv2.resize(image, (min(width, size), min(height, size)), interpolation=cv2.INTER_AREA)
-    if shrunk.shape[:2] != (size, size):
-        shrunk = cv2.resize(shrunk, (size, size), interpolation=cv2.INTER_CUBIC)
+    shrunk = cv2.resize(
+        image, (min(columns, width), min(rows, height)), interpolation=cv2.INTER_AREA
+    )
+    if shrunk.shape[:2] != (height, width):
+        shrunk = cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_CUBIC)
     return np.asarray(shrunk, dtype=np.uint8)
 
 

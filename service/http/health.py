@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+from models.catalog import ALIASES
 from models.errors import BackgroundRemovalError
 from models.spec import ModelSpec
 from service.http.metrics import SlidingHour
@@ -79,7 +80,7 @@ class HealthReporter:
             status="unhealthy" if ailing else "degraded" if lacking else "healthy",
             version=API_VERSION,
             model=self._spec.name,
-            architecture=self._spec.architecture,
+            architecture=self._spec.network_name,
             device=engine.get("device", "cpu"),
             engine=f"{engine.get('engine', 'none')} {engine.get('precision', '')}".strip(),
             tensorrt_enabled=tensorrt,
@@ -113,6 +114,8 @@ class HealthReporter:
             if self._wanted.device == "cuda":
                 reasons.append("BIREFNET_DEVICE=cuda, but no GPU engine runs here; the CPU serves")
             reasons += [f"{name}=true has no effect on a CPU" for name in self._wanted.of_gpu]
+        if self._wanted.model in ALIASES:
+            reasons.append(ALIASES[self._wanted.model].note)
         if self._wanted.model == "auto" and self._spec.light:
             reasons.append(f"only a light model is registered: {self._spec.name}, not a BiRefNet")
         return reasons

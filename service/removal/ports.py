@@ -16,7 +16,7 @@ class Matte:
     """One alpha matte and how it came about.
 
     Attributes:
-        alpha: ``[S, S]`` uint8.
+        alpha: ``[H, W]`` uint8.
         engine: Engine and precision, such as `openvino bf16`.
         inference_ms: What the forward pass of its batch took.
         tensorrt: Whether the engine is TensorRT.
@@ -37,7 +37,7 @@ class MattingClient(Protocol):
         """Make one matte.
 
         Args:
-            model_input: ``[S, S, 3]`` uint8, RGB.
+            model_input: ``[H, W, 3]`` uint8, RGB.
 
         Raises:
             ServiceError: If it must be tried again later.

@@ -172,17 +172,17 @@ class BackgroundRemover:
     def _prepare(
         self, data: bytes, header: ImageHeader, stages: dict[str, float]
     ) -> tuple[SourceImage, U8Array]:
-        """Bytes to the source image and the model input ``[S, S, 3]``."""
+        """Bytes to the source image and the model input ``[H, W, 3]``."""
         with _timed(stages, "decode"):
             source = decode(data, header)
         with _timed(stages, "fit"):
-            model_input = fit(source.pixels, self.spec.input.size)
+            model_input = fit(source.pixels, self.spec.input.height, self.spec.input.width)
         return source, model_input
 
     def _finish(
         self, source: SourceImage, matte: Matte, options: RemovalOptions, stages: dict[str, float]
     ) -> bytes:
-        """The matte ``[S, S]`` and the source image to a PNG file."""
+        """The matte ``[H, W]`` and the source image to a PNG file."""
         with _timed(stages, "refine"):
             alpha = refine_alpha(matte.alpha, source.pixels, self.spec.refinement)
         if options.smoothing:

@@ -45,7 +45,7 @@ def _refusal(models: Path, environment: dict[str, str]) -> str:
         ),
         (
             {"BIREFNET_MODEL": "auto", "BIREFNET_MODEL_PATH": __file__},
-            r"BIREFNET_MODEL_PATH: test_start.py is no model of the catalogue .*",
+            r"BIREFNET_MODEL_PATH: test_start.py is neither a .safetensors nor a .pth file",
         ),
         (
             {"BIREFNET_MODEL": "u2netp", "BIREFNET_MODEL_PATH": "/models/u2net.onnx"},

@@ -617,8 +617,9 @@ class TestHealth:
             (Wanted("cuda", (), "fake-net"), "BIREFNET_DEVICE=cuda"),
             (Wanted("auto", ("BIREFNET_USE_TENSORRT",), "fake-net"), "BIREFNET_USE_TENSORRT=true"),
             (Wanted("auto", (), "auto"), "only a light model is registered"),
+            (Wanted("auto", (), "BiRefNet-product"), "no BiRefNet-product was ever published"),
         ],
-        ids=["gpu", "tensorrt", "light"],
+        ids=["gpu", "tensorrt", "light", "alias"],
     )
     async def test_less_than_was_asked_for_is_degraded_and_says_why(
         self, wanted: Wanted, reason: str

@@ -9,20 +9,20 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from models.export.onnx import attach_uint8_io
-from models.spec import InputSpec, ModelSpec
+from models.spec import InputSpec, ModelSpec, PublishedGraph
 
 SIZE = 64
 # Bright is foreground: the mean of the normalised channels, -1..1, times this, through a sigmoid.
 GAIN = 10.0
 
 
-def make_spec(name: str = "tiny", sha256: str = "0" * 64, **changes: object) -> ModelSpec:
+def make_spec(name: str = "tiny", sha256: str | None = "0" * 64, **changes: object) -> ModelSpec:
     """A catalogue entry for the tiny network."""
     values: dict[str, object] = {
         "name": name,
         "architecture": "Tiny",
-        "input": InputSpec(SIZE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-        "matte_output": "matte",
+        "input": InputSpec(SIZE, SIZE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        "network": PublishedGraph("matte"),
         "sources": (),
         "sha256": sha256,
         "size_bytes": 0,
@@ -70,6 +70,6 @@ def write_graph(folder: Path, opset: int = 17) -> Path:
 
 
 def expected_alpha(batch: np.ndarray) -> np.ndarray:
-    """What the tiny network makes of pictures ``[N, S, S, 3]``, computed without it."""
+    """What the tiny network makes of pictures ``[N, H, W, 3]``, computed without it."""
     logits = GAIN * (batch.astype(np.float64) / 127.5 - 1).mean(axis=-1)
     return np.floor(255 / (1 + np.exp(-logits)) + 0.5)

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.engine import EngineConfig
+from models.engine import EngineConfig, ModelFiles
 from models.engines.fake import FakeEngine
 from models.predictor import MattePredictor
-from models.spec import InputSpec, ModelSpec
+from models.spec import InputSpec, ModelSpec, PublishedGraph
 from service.removal.ports import Matte
 
 U8Array = npt.NDArray[np.uint8]
@@ -22,8 +22,8 @@ INPUT_SIZE = 64
 SPEC = ModelSpec(
     name="fake-net",
     architecture="none",
-    input=InputSpec(INPUT_SIZE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-    matte_output="matte",
+    input=InputSpec(INPUT_SIZE, INPUT_SIZE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    network=PublishedGraph("matte"),
     sources=(),
     sha256="0" * 64,
     size_bytes=0,
@@ -48,8 +48,8 @@ class FakeMattingClient:
         faults: tuple[BaseException, ...] = (),
         describe_fault: Exception | None = None,
     ) -> None:
-        engine = FakeEngine(Path("none"), EngineConfig(INPUT_SIZE))
-        self._predictor = MattePredictor(engine, INPUT_SIZE)
+        engine = FakeEngine(ModelFiles(Path("none")), EngineConfig(INPUT_SIZE, INPUT_SIZE))
+        self._predictor = MattePredictor(engine, INPUT_SIZE, INPUT_SIZE)
         self.delay_s = delay_s
         self.faults = list(faults)
         self.describe_fault = describe_fault

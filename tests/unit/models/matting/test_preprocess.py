@@ -1,4 +1,4 @@
-"""``fit`` gives the network a faithful square of any picture."""
+"""``fit`` gives the network a faithful copy of any picture, in the network's own shape."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from models.matting.preprocess import fit
     ("height", "width"),
     [(1, 1), (1, 4000), (4000, 1), (64, 7680), (3, 5), (1080, 1920), (2049, 2301)],
 )
-def test_any_picture_becomes_a_square(height: int, width: int) -> None:
-    fitted = fit(np.full((height, width, 3), (10, 200, 90), np.uint8), 320)
-    assert fitted.shape == (320, 320, 3)
+@pytest.mark.parametrize("wanted", [(320, 320), (288, 512)])
+def test_any_picture_takes_the_networks_shape(
+    wanted: tuple[int, int], height: int, width: int
+) -> None:
+    fitted = fit(np.full((height, width, 3), (10, 200, 90), np.uint8), *wanted)
+    assert fitted.shape == (*wanted, 3)
     assert fitted.dtype == np.uint8
     assert np.unique(fitted.reshape(-1, 3), axis=0).tolist() == [[10, 200, 90]]
 
@@ -22,18 +25,18 @@ def test_any_picture_becomes_a_square(height: int, width: int) -> None:
 def test_fine_stripes_average_out_instead_of_aliasing() -> None:
     stripes = np.zeros((1080, 1920, 3), np.uint8)
     stripes[:, ::2] = 200
-    fitted = fit(stripes, 320)
+    fitted = fit(stripes, 320, 320)
     assert np.abs(fitted.astype(int) - 100).max() <= 2
 
 
 def test_an_edge_stays_where_it_was() -> None:
     source = np.zeros((2161, 3001, 3), np.uint8)
     source[:, 2251:] = 255  # three quarters along
-    edge = (255 - fit(source, 320)[100, :, 0].astype(float)).sum() / 255
+    edge = (255 - fit(source, 320, 320)[100, :, 0].astype(float)).sum() / 255
     assert edge == pytest.approx(320 * 2251 / 3001, abs=0.3)
 
 
 def test_a_small_picture_is_enlarged_smoothly() -> None:
     ramp = np.repeat(np.arange(0, 160, 20, dtype=np.uint8)[None, :, None], 8, axis=0)
-    fitted = fit(np.repeat(ramp, 3, axis=2), 320)[160, 40:280, 0].astype(int)
+    fitted = fit(np.repeat(ramp, 3, axis=2), 320, 320)[160, 40:280, 0].astype(int)
     assert np.abs(np.diff(fitted)).max() <= 2

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from models.engine import EngineConfig, EngineInfo, U8Array, usable_cores
+from models.engine import EngineConfig, EngineInfo, ModelFiles, U8Array, usable_cores
+from models.engines.openvino.deform_conv import DEFORM_CONV, sample_rows
 from models.errors import EngineIncompatible, InferenceFailed
 from models.spec import Precision
 
@@ -25,18 +26,20 @@ class OpenVinoEngine:
     `docs/engines.md`).
 
     Args:
-        graph: ONNX file, uint8 in and uint8 alpha out.
+        files: The model; one of its graphs is what runs.
         config: How to open it.
 
     Raises:
         EngineIncompatible: If the CPU has not the precision asked for, or the graph is refused.
     """
 
-    def __init__(self, graph: Path, config: EngineConfig) -> None:
+    def __init__(self, files: ModelFiles, config: EngineConfig) -> None:
         core = ov.Core()
-        available = _available_precisions(core, config)
+        core.add_extension(DEFORM_CONV)
+        available = _available_precisions(core, files)
         precision = _choose_precision(available, config)
-        chosen = config.quantized_graph if precision is Precision.INT8 else graph
+        quantized = files.quantized_graph if precision is Precision.INT8 else None
+        chosen = quantized or files.graph
         # What stays in floating point beside 8 bits draws the outline: f32 (docs/engines.md).
         floats = Precision.F32 if precision is Precision.INT8 else precision
         properties: dict[str, Any] = {
@@ -51,10 +54,12 @@ class OpenVinoEngine:
         try:
             network = core.read_model(str(chosen))
             if config.max_batch == 1:  # a fixed shape takes 40 MB less (docs/engines.md)
-                network.reshape({"image": [1, config.input_size, config.input_size, 3]})
+                network.reshape({"image": [1, config.height, config.width, 3]})
+            if floats is Precision.BF16:
+                sample_rows(network)
             compiled = core.compile_model(network, "CPU", properties)
         except RuntimeError as refused:
-            raise EngineIncompatible(f"OpenVINO refuses {graph.name}: {refused}") from refused
+            raise EngineIncompatible(f"OpenVINO refuses {chosen.name}: {refused}") from refused
         self._request: ov.InferRequest | None = compiled.create_infer_request()
         self._lock = Lock()
         self._info = EngineInfo(
@@ -79,7 +84,7 @@ class OpenVinoEngine:
                 outputs = self._request.infer({0: batch}, share_inputs=True)
             except RuntimeError as failure:
                 raise InferenceFailed(f"OpenVINO: {failure}") from failure
-            alpha: U8Array = np.array(outputs[0], copy=True)  # [N, S, S]; the request keeps its own
+            alpha: U8Array = np.array(outputs[0], copy=True)  # [N, H, W]; the request keeps its own
         return alpha
 
     def close(self) -> None:
@@ -88,11 +93,11 @@ class OpenVinoEngine:
             self._request = None
 
 
-def _available_precisions(core: ov.Core, config: EngineConfig) -> frozenset[Precision]:
+def _available_precisions(core: ov.Core, files: ModelFiles) -> frozenset[Precision]:
     """What this CPU computes fast, of what this graph comes in."""
     capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     available = {p for p, name in _CAPABILITY.items() if name in capabilities}
-    if config.quantized_graph is not None and _INT8_FLAGS & _cpu_flags():
+    if files.quantized_graph is not None and _INT8_FLAGS & _cpu_flags():
         available.add(Precision.INT8)
     return frozenset(available)
 
