@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from models.spec import ModelSpec
+from scripts import own_environment
 from scripts.download_model import obtain
 from scripts.processes import Server, free_port, running
 
 REQUIREMENT = "rembg[cpu,cli]==2.0.86"
-DEFAULT_FOLDER = Path.home() / ".cache" / "birefnet-background-removal" / "rembg-venv"
+DEFAULT_FOLDER = own_environment.CACHE / "rembg-venv"
 
 
 def make_environment(folder: Path = DEFAULT_FOLDER) -> Path:
@@ -26,27 +25,12 @@ def make_environment(folder: Path = DEFAULT_FOLDER) -> Path:
     Returns:
         Its Python.
     """
-    python = folder / "bin" / "python"
-    done = folder / f"{REQUIREMENT}.installed"
-    if not done.exists():
-        print(f"making an environment for {REQUIREMENT} in {folder}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", REQUIREMENT]
-        subprocess.run([*install, "--disable-pip-version-check"], check=True)
-        done.touch()
-    return python
+    return own_environment.make_environment(folder, REQUIREMENT, [REQUIREMENT])
 
 
 def versions(python: Path) -> dict[str, str]:
     """Versions of what does the work in that environment."""
-    names = ("rembg", "onnxruntime", "pillow", "numpy")
-    program = (
-        "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
-    )
-    told = subprocess.run(
-        [str(python), "-c", program, *names], check=True, capture_output=True, text=True
-    )
-    return dict(zip(names, told.stdout.split(), strict=True))
+    return own_environment.versions(python, ("rembg", "onnxruntime", "pillow", "numpy"))
 
 
 def give_checkpoint(spec: ModelSpec, weights: Path, home: Path) -> None:

@@ -25,7 +25,7 @@ from typing import Any
 
 import httpx
 
-from scripts.bench_pictures import PictureKind, find_photos, make_pictures
+from scripts.camera_pictures import PictureKind, find_photos, make_pictures
 from scripts.download_model import DEFAULT_FOLDER
 from scripts.load_test import load
 from scripts.machine import Machine, describe_machine

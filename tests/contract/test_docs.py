@@ -82,6 +82,22 @@ def test_every_link_between_pages_leads_somewhere(root: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_every_page_is_linked_from_another(root: Path) -> None:
+    pages = {*(root / "docs").rglob("*.md"), root / "README.md"}
+    linked = {
+        (page.parent / target).resolve()
+        for page in pages
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+    }
+    lost = {page for page in pages if not linked & {page.resolve(), page.parent.resolve()}}
+    assert lost == {root / "README.md"}
+
+
+@pytest.mark.parametrize("tool", ["evaluate", "benchmark", "gpu_check"])
+def test_the_readme_names_what_measures(tool: str, root: Path) -> None:
+    assert f"scripts.{tool}`" in _readme(root)
+
+
 def test_every_command_the_pages_name_exists(root: Path) -> None:
     pages = [*(root / "docs").rglob("*.md"), root / "README.md"]
     text = "\n".join(page.read_text() for page in pages)

@@ -22,7 +22,7 @@ import httpx
 import numpy as np
 
 from models.catalog import find
-from models.spec import ModelSpec
+from models.spec import InputSpec, ModelSpec
 from service.imaging.guard import ImageLimits, inspect
 from service.removal import remover as remover_module
 from service.removal.options import RemovalOptions
@@ -129,16 +129,16 @@ async def _measure_ours(
     return statistics.median(wholes[1:]), {"guard": statistics.median(guards[1:]), **medians}
 
 
-def fetch_matte(url: str, picture: Path, size: int) -> U8Array:
+def fetch_matte(url: str, picture: Path, wanted: InputSpec) -> U8Array:
     """What the running service's network makes of a picture, at the size of the network.
 
     Args:
         url: Where the service takes pictures.
         picture: The file.
-        size: Side ``S`` of the model input.
+        wanted: The shape of the model input.
 
     Returns:
-        Matte ``[S, S]``.
+        Matte ``[H, W]``.
     """
     file = {"image": (picture.name, picture.read_bytes())}
     answer = httpx.post(url, files=file, data={"smoothing": "false"}, timeout=60)
@@ -148,14 +148,15 @@ def fetch_matte(url: str, picture: Path, size: int) -> U8Array:
     if rgba is None:
         raise ValueError("the service did not answer with a picture")
     alpha = np.ascontiguousarray(rgba[:, :, 3])
-    return np.asarray(cv2.resize(alpha, (size, size), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    columns_rows = (wanted.width, wanted.height)
+    return np.asarray(cv2.resize(alpha, columns_rows, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _measure_rembg(model: str, picture: Path, matte: U8Array, python: Path, repeats: int) -> float:
     """The same of rembg, in its own environment."""
     file = picture.with_suffix(".matte.npy")
     np.save(file, matte)
-    worker = Path(__file__).with_name("bench_rembg_worker.py")
+    worker = Path(__file__).with_name("rembg_bench_worker.py")
     told = subprocess.run(
         [str(python), str(worker), model, str(picture), str(file), str(repeats)],
         check=True,

@@ -1,6 +1,6 @@
 """Pictures with known alpha -> a table of how close our cutouts and rembg's come, same weights.
 
-    python -m scripts.bench_quality --split test
+    python -m scripts.rembg_quality --split test
 
 Prints, per model, mean errors (0..1; IoU is better when larger) and their ratio, writes them as
 JSON and saves the three worst pictures as PNG: source, truth, ours and rembg over grey.
@@ -20,19 +20,15 @@ import cv2
 import numpy as np
 
 from models.catalog import CATALOG
-from models.engine import CPU_ENGINES, Engine, EngineConfig, open_engine
 from models.matting import metrics
 from models.matting.arrays import UInt8Array
 from models.matting.compositing import composite, cutout
 from models.matting.foreground import estimate_foreground
-from models.matting.postprocess import smooth_alpha
-from models.matting.preprocess import fit
 from models.matting.refine import refine_alpha
-from models.spec import ModelSpec, Precision, Refinement
-from models.store import RegisteredModel
+from models.spec import ModelSpec
 from scripts.download_model import DEFAULT_FOLDER
+from scripts.open_model import OpenModel, open_model
 from scripts.quality_composites import DEFAULT_CACHE, Composite, fetch_packages, make_composites
-from scripts.register_model import ensure
 from scripts.rembg_environment import give_checkpoint, make_environment
 
 #: What rembg can run with the same weights.
@@ -47,20 +43,18 @@ def main() -> int:
     try:
         unpacked = fetch_packages(arguments.cache)
     except RuntimeError as fault:
-        print(f"bench_quality: {fault}", file=sys.stderr)
+        print(f"rembg_quality: {fault}", file=sys.stderr)
         return 2
     composites = list(make_composites(unpacked, arguments.split, arguments.count))
     report: dict[str, Any] = {"split": arguments.split, "count": len(composites), "models": {}}
     for name in arguments.model:
-        model = ensure(name, arguments.weights)
-        engine = _open_engine(model, arguments.precision)
-        precision = engine.info.precision.value
-        pairs = list(
-            zip(_infer(engine, model.spec.input.size, composites), composites, strict=True)
-        )
+        model = open_model(name, arguments.weights, precision=arguments.precision)
+        precision = model.engine.info.precision.value
+        pairs = [(model.infer(one.source), one.source) for one in composites]
+        model.engine.close()
         cutouts = {
-            "ours": [_our_cutout(a, one.source, model.spec.refinement) for a, one in pairs],
-            "plain": [_plain_cutout(a, one.source) for a, one in pairs],
+            "ours": [_our_cutout(model, *pair) for pair in pairs],
+            "plain": [_plain_cutout(*pair) for pair in pairs],
         }
         if name in REMBG_MODELS and not arguments.no_rembg:
             cutouts["rembg"] = _rembg_cutouts(model.spec, arguments, composites)
@@ -90,25 +84,9 @@ def _parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def _open_engine(model: RegisteredModel, precision: str | None) -> Engine:
-    """Open the engine the service would open."""
-    config = EngineConfig(
-        input_size=model.spec.input.size,
-        precisions=tuple(model.spec.precisions),
-        precision=Precision(precision) if precision else None,
-        quantized_graph=model.quantized_graph,
-    )
-    return open_engine(CPU_ENGINES[0], model.graph, config)
-
-
-def _infer(engine: Engine, size: int, composites: list[Composite]) -> list[UInt8Array]:
-    """The network's matte ``[S, S]`` of each picture."""
-    return [engine.predict(fit(one.source, size)[None])[0] for one in composites]
-
-
-def _our_cutout(alpha: UInt8Array, source: UInt8Array, refinement: Refinement | None) -> UInt8Array:
-    """What the service makes of a matte by default."""
-    alpha = smooth_alpha(refine_alpha(alpha, source, refinement))
+def _our_cutout(model: OpenModel, alpha: UInt8Array, source: UInt8Array) -> UInt8Array:
+    """What the service makes of the network's matte by default."""
+    alpha = model.finish(alpha, source)
     return cutout(estimate_foreground(source, alpha), alpha)
 
 
@@ -130,7 +108,7 @@ def _rembg_cutouts(
         made.mkdir()
         for one in composites:
             cv2.imwrite(str(pictures / f"{one.name}.png"), one.source[..., ::-1])
-        worker = Path(__file__).with_name("quality_rembg_worker.py")
+        worker = Path(__file__).with_name("rembg_quality_worker.py")
         command = ["env", f"U2NET_HOME={home}", str(python), str(worker), spec.name]
         command += [str(pictures), str(made)]
         subprocess.run(command, check=True)
@@ -157,7 +135,7 @@ def _score(made: UInt8Array, truth: Composite) -> Scores:
         "alpha_band": metrics.alpha_error(alpha, truth.alpha_u8, band),
         "composite_band": metrics.composite_error(made, wanted, truth.backgrounds, band),
         "mae": metrics.alpha_error(alpha, truth.alpha_u8),
-        "iou": metrics.intersection_over_union(alpha, truth.alpha_u8),
+        "iou": metrics.compare_masks(alpha, truth.alpha_u8).iou,
         "soft": float(truth.soft),
     }
 

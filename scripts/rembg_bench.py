@@ -1,8 +1,8 @@
 """Our service and `rembg s` on this machine, same weights, same pictures -> how they compare.
 
-`python -m scripts.bench` prints a Markdown table and writes it, with every number as JSON, under
-docs/benchmarks/. Both servers listen on loopback only; requests alternate between them, so that
-other work on the machine hits both. It stops by itself.
+`python -m scripts.rembg_bench` prints a Markdown table and writes it, with every number as JSON,
+under docs/benchmarks/. Both servers listen on loopback only; requests alternate between them, so
+that other work on the machine hits both. It stops by itself.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ from pathlib import Path
 import httpx
 
 from models.catalog import find
-from scripts.bench_pictures import SIZES, PictureKind, find_photos, make_pictures
-from scripts.bench_report import TARGETS, Comparison, Measured, Report
-from scripts.bench_stages import fetch_matte, mean_of, measure_stages
+from scripts.camera_pictures import SIZES, PictureKind, find_photos, make_pictures
 from scripts.download_model import DEFAULT_FOLDER
 from scripts.load_test import OUR_FORM, Form, load
 from scripts.machine import describe_machine
@@ -36,6 +34,8 @@ from scripts.rembg_environment import (
     rembg_server,
     versions,
 )
+from scripts.rembg_report import TARGETS, Comparison, Measured, Report
+from scripts.rembg_stages import fetch_matte, mean_of, measure_stages
 
 _CONCURRENCY = 8
 _SETTLE_S = 2.0
@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
     today = datetime.now(UTC).date().isoformat()
     report = Report(
         date=today,
-        command=shlex.join(["python", "-m", "scripts.bench", *(arguments or sys.argv[1:])]),
+        command=shlex.join(["python", "-m", "scripts.rembg_bench", *(arguments or sys.argv[1:])]),
         machine=machine,
         rembg_versions=versions(rembg_python),
         comparisons=comparisons,
@@ -149,7 +149,7 @@ class Bench:
             rembg = Contender(their_server, Form("file", {"model": model}), Measured())
             asyncio.run(self._measure((ours, rembg), pictures))
             mattes = {
-                size: [fetch_matte(our_server.url, file, spec.input.size) for file in files]
+                size: [fetch_matte(our_server.url, file, spec.input) for file in files]
                 for size, files in pictures.items()
             }
         stages = {}

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from scripts.bench_stages import StageTimes
 from scripts.machine import Machine
+from scripts.rembg_stages import StageTimes
 
 MAX_PRE_POST_MS = 55.0
 MIN_PRE_POST_RATIO = 7.0

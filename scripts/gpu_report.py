@@ -1,0 +1,161 @@
+"""Rows of a GPU measurement in, a JSON file after every one of them and a table out."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+_DONE = "ok"
+_SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network, run in one way, at one batch size.
+
+    Attributes:
+        model: Backbone of the network.
+        case: How it was run.
+        batch: Pictures per pass.
+        status: `ok`, or what came between; rows that begin with `skipped` are tried on a resume.
+        forward_ms: One pass between two events on the device, median; None for engines that do not
+            let us in between.
+        forward_min_ms: The shortest.
+        predict_ms: The same from the host's memory and back, median.
+        repeats: Passes measured.
+        images_per_s: Pictures per second, from `forward_ms` if there is one.
+        peak_share: Share of the measured matrix peak that the multiply-adds came to.
+        memory_mb: Device memory held after the passes, in MiB: weights, maps, what was recorded for
+            this batch size and the smaller ones; the CUDA context comes on top.
+        error_max: Largest difference from f32, in levels of 255.
+        error_mean: Mean difference, likewise.
+        error_relative: Mean difference as a share of the standard deviation of f32's mattes.
+        first_s: Until the first mattes: compilation, recording, search for algorithms.
+    """
+
+    model: str
+    case: str
+    batch: int
+    status: str = _DONE
+    forward_ms: float | None = None
+    forward_min_ms: float | None = None
+    predict_ms: float | None = None
+    repeats: int = 0
+    images_per_s: float | None = None
+    peak_share: float | None = None
+    memory_mb: float | None = None
+    error_max: float | None = None
+    error_mean: float | None = None
+    error_relative: float | None = None
+    first_s: float | None = None
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What it is about."""
+        return self.model, self.case, self.batch
+
+    @property
+    def was_tried(self) -> bool:
+        """Whether trying again would be a repetition."""
+        return not self.status.startswith(_SKIPPED)
+
+
+@dataclass
+class Report:
+    """Everything a run has found so far; on disk at any moment.
+
+    Attributes:
+        file: Where it is written.
+        facts: What is known beside the rows: device, versions, peaks, profiles.
+        rows: What was measured.
+    """
+
+    file: Path
+    facts: dict[str, Any] = field(default_factory=dict)
+    rows: dict[tuple[str, str, int], Row] = field(default_factory=dict)
+
+    @classmethod
+    def resume(cls, file: Path) -> Report:
+        """Take up a report where it was left; an empty one where there is none."""
+        report = cls(file)
+        if file.is_file():
+            content = json.loads(file.read_text())
+            rows = [Row(**values) for values in content.pop("rows")]
+            report.rows = {row.key: row for row in rows}
+            report.facts = content
+        return report
+
+    def has(self, model: str, case: str, batch: int) -> bool:
+        """Whether a row was tried already."""
+        row = self.rows.get((model, case, batch))
+        return row is not None and row.was_tried
+
+    def add(self, row: Row) -> None:
+        """Put a row in, print it, and write all."""
+        self.rows[row.key] = row
+        print(_line(row), flush=True)
+        self.write()
+
+    def note(self, **facts: Any) -> None:
+        """Put facts in and write all."""
+        self.facts.update(facts)
+        self.write()
+
+    def write(self) -> None:
+        """Write, so that a kill at any moment leaves the old file or the new one."""
+        content = {**self.facts, "rows": [asdict(row) for row in self.rows.values()]}
+        half = self.file.with_suffix(".part")
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        half.write_text(json.dumps(content, indent=1) + "\n")
+        os.replace(half, self.file)
+
+    def as_markdown(self) -> str:
+        """The rows as a table, and what was skipped or failed below it."""
+        return "\n".join([*self._table(), "", *self._rest()])
+
+    def _table(self) -> Iterator[str]:
+        yield (
+            "| network | how | batch | forward ms | min | host to host ms | images/s "
+            "| of peak | MiB | error max / mean, of 255 | relative | first s |"
+        )
+        yield "|---|---|" + "---:|" * 10
+        for row in self.rows.values():
+            if row.status == _DONE:
+                yield (
+                    f"| {row.model} | {row.case} | {row.batch} | {_number(row.forward_ms, 2)} "
+                    f"| {_number(row.forward_min_ms, 2)} | {_number(row.predict_ms, 2)} "
+                    f"| {_number(row.images_per_s, 1)} | {_share(row.peak_share)} "
+                    f"| {_number(row.memory_mb, 0)} | {_number(row.error_max, 0)} / "
+                    f"{_number(row.error_mean, 3)} | {_share(row.error_relative)} "
+                    f"| {_number(row.first_s, 1)} |"
+                )
+
+    def _rest(self) -> Iterator[str]:
+        for name, reason in self.facts.get("not_run", {}).items():
+            yield f"- {name}: {reason}"
+        for row in self.rows.values():
+            if row.status != _DONE:
+                yield f"- {row.model}, {row.case}, batch {row.batch}: {row.status}"
+
+
+def _line(row: Row) -> str:
+    if row.status != _DONE:
+        return f"{row.model:10} {row.case:24} x{row.batch}: {row.status}"
+    return (
+        f"{row.model:10} {row.case:24} x{row.batch}: {_number(row.forward_ms, 2)} ms, "
+        f"{_number(row.images_per_s, 1)}/s, {_share(row.peak_share)} of peak, "
+        f"{_number(row.memory_mb, 0)} MiB, off by {_number(row.error_max, 0)} at most, "
+        f"{_number(row.error_mean, 3)} on average"
+    )
+
+
+def _number(value: float | None, decimals: int) -> str:
+    return "-" if value is None else f"{value:.{decimals}f}"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
