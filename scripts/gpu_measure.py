@@ -70,7 +70,8 @@ def time_forward(engine: PyTorchEngine, pictures: U8Array, enough_s: float) -> T
     Returns:
         Times between two events on the device; of the clock where there is no CUDA.
     """
-    on_device = torch.from_numpy(pictures).to(engine.info.device)
+    with engine.on_stream():  # as the engine's own: a compiled pass is compiled for such tensors
+        on_device = torch.from_numpy(pictures).to(engine.info.device)
 
     def once() -> float:
         forward = engine.forward
@@ -78,6 +79,18 @@ def time_forward(engine: PyTorchEngine, pictures: U8Array, enough_s: float) -> T
         return timed_ms(engine, lambda: forward(on_device))
 
     return repeat(once, enough_s)
+
+
+def run_forward(engine: PyTorchEngine, pictures: U8Array) -> None:
+    """One pass on the calling thread, where a signal can end it and a profiler sees it.
+
+    Args:
+        engine: An open engine.
+        pictures: One batch ``[N, H, W, 3]``.
+    """
+    with engine.on_stream():
+        assert engine.forward is not None  # noqa: S101  the caller has it open
+        engine.forward(torch.from_numpy(pictures).to(engine.info.device))
 
 
 def time_predict(engine: Engine, pictures: U8Array, enough_s: float) -> Timing:

@@ -15,6 +15,7 @@ from torch.profiler import DeviceType, ProfilerActivity, profile
 
 from models.birefnet import BiRefNet
 from models.engines.pytorch import PyTorchEngine
+from scripts.gpu_measure import run_forward
 
 U8Array = npt.NDArray[np.uint8]
 
@@ -59,7 +60,7 @@ def time_parts(
         handles.append(part.register_forward_pre_hook(partial(begin, name)))
         handles.append(part.register_forward_hook(partial(finish, name)))
     for _ in range(_PASSES):
-        engine.predict(pictures)
+        run_forward(engine, pictures)
     for handle in handles:
         handle.remove()
     times: dict[str, list[float]] = {}
@@ -110,9 +111,9 @@ def profile_operators(
     """
     cuda = engine.info.device == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
-    engine.predict(pictures)  # warms up
+    run_forward(engine, pictures)  # warms up
     with profile(activities=activities) as profiler:
-        engine.predict(pictures)
+        run_forward(engine, pictures)
     spent = {"operators": DeviceType.CPU, "kernels": DeviceType.CUDA}
     attribute = "self_device_time_total" if cuda else "self_cpu_time_total"
     tables = {}
