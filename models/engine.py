@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,32 @@ class EngineInfo:
 
 
 @dataclass(frozen=True)
+class Headroom:
+    """Memory of a device before a piece of work, other processes counted.
+
+    Attributes:
+        free_mb: What the engine could take now, in MiB.
+        required_mb: What the work takes on top of what the engine holds already, in MiB.
+    """
+
+    free_mb: float
+    required_mb: float
+
+
+@dataclass(frozen=True)
+class StoredPlan:
+    """A TensorRT plan in the model store; whether it fits is for `models.engines.trt` to say.
+
+    Attributes:
+        file: The plan.
+        metadata: Its manifest.
+    """
+
+    file: Path
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class ModelFiles:
     """What a registered model comes in; each engine takes the file it runs.
 
@@ -55,11 +81,13 @@ class ModelFiles:
         graph: ONNX file, ``image`` uint8 ``[N, H, W, 3]`` to ``alpha`` uint8 ``[N, H, W]``.
         quantized_graph: The same with 8-bit convolutions, or None where that costs the picture.
         checkpoint: The tensors the graph was made of, or None where the graph was published.
+        plans: TensorRT plans of the model, each for some device and version.
     """
 
     graph: Path
     quantized_graph: Path | None = None
     checkpoint: Path | None = None
+    plans: tuple[StoredPlan, ...] = ()
 
     @classmethod
     def within(cls, folder: Path) -> ModelFiles:
@@ -122,6 +150,16 @@ class Engine(Protocol):
             InferenceFailed: If the runtime fails; `OutOfDeviceMemory` if for want of memory.
         """
 
+    def headroom(self, batch: int) -> Headroom | None:
+        """Memory the device has and a batch needs, before it is run. Any thread may ask.
+
+        Args:
+            batch: Pictures in it.
+
+        Returns:
+            Both figures, or None on a CPU and of a device that does not answer.
+        """
+
     def close(self) -> None:
         """Give everything back. May be called twice."""
 
@@ -134,12 +172,18 @@ class EngineEntry:
     install: str
 
 
+#: Which of the two extras, by the driver: docs/engines.md.
+TENSORRT_INSTALL = 'pip install ".[tensorrt]"'
+
 ENGINES: Mapping[str, EngineEntry] = {
     "openvino": EngineEntry("models.engines.openvino:OpenVinoEngine", "pip install openvino"),
     "onnxruntime": EngineEntry(
         "models.engines.onnx_runtime:OnnxRuntimeEngine", "pip install onnxruntime"
     ),
-    "pytorch": EngineEntry("models.engines.pytorch:PyTorchEngine", 'pip install "torch==2.13.0"'),
+    "pytorch": EngineEntry(
+        "models.engines.pytorch:PyTorchEngine", "pip install -r requirements-torch.lock"
+    ),
+    "tensorrt": EngineEntry("models.engines.trt.opening:open_tensorrt", TENSORRT_INSTALL),
     "fake": EngineEntry("models.engines.fake:FakeEngine", "nothing to install"),
 }
 

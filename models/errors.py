@@ -11,7 +11,9 @@ The tree::
        │  └─ DownloadFailed
        ├─ EngineError               the runtime
        │  ├─ EngineUnavailable
-       │  └─ EngineIncompatible
+       │  ├─ EngineIncompatible
+       │  ├─ EngineNotBuilt
+       │  └─ EngineBuildFailed
        └─ InferenceFailed           a forward pass
           └─ OutOfDeviceMemory
 
@@ -107,6 +109,20 @@ class EngineIncompatible(EngineError):
 
     code = "ENGINE_INCOMPATIBLE"
     public_message = "The inference engine does not support this model"
+
+
+class EngineNotBuilt(EngineError):
+    """The runtime is here, but its engine of this model must be built first."""
+
+    code = "ENGINE_NOT_BUILT"
+    public_message = "The inference engine was not built yet"
+
+
+class EngineBuildFailed(EngineError):
+    """The runtime is here, but made no engine of this model."""
+
+    code = "ENGINE_BUILD_FAILED"
+    public_message = "The inference engine could not be built"
 
 
 class InferenceFailed(ModelError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.engine import Engine, U8Array
-from models.errors import InferenceFailed
+from models.errors import InferenceFailed, OutOfDeviceMemory
 
 
 class MattePredictor:
@@ -21,6 +21,7 @@ class MattePredictor:
         self.engine = engine
         self.shape = (height, width, 3)
         self.failures_in_a_row = 0
+        self._step = engine.info.max_batch
 
     def predict(self, batch: U8Array) -> U8Array:
         """Run a batch of any size.
@@ -41,7 +42,7 @@ class MattePredictor:
                 f"expected uint8 [N, {height}, {width}, 3], N from 1, "
                 f"got {batch.dtype} {list(batch.shape)}"
             )
-        step = self.engine.info.max_batch
+        step = self._step
         try:
             alphas = [self._run(batch[i : i + step]) for i in range(0, len(batch), step)]
         except InferenceFailed:
@@ -60,11 +61,21 @@ class MattePredictor:
     def warm_up(self) -> None:
         """Run grey pictures, so that no caller pays for what an engine does once per batch size.
 
-        Engines that care run other sizes in powers of two.
+        Engines that care run other sizes in powers of two. A size the device has no memory for is
+        never asked of it again.
+
+        Raises:
+            InferenceFailed: If the engine fails; `OutOfDeviceMemory` if on a single picture.
         """
         size = 1
-        while size <= self.engine.info.max_batch:
-            self.predict(np.full((size, *self.shape), 127, dtype=np.uint8))
+        while size <= self._step:
+            try:
+                self.predict(np.full((size, *self.shape), 127, dtype=np.uint8))
+            except OutOfDeviceMemory:
+                if size == 1:
+                    raise
+                self._step = size // 2
+                self.failures_in_a_row = 0
             size *= 2
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ side, and counts only once it is complete: whatever dies half-way leaves nothing
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import bentoml
@@ -16,6 +16,7 @@ from models.catalog import CATALOG, CUSTOM_NAME, custom_birefnet, find, find_by_
 from models.engine import ModelFiles
 from models.errors import ModelNotFound
 from models.manifest import GRAPH_VERSION, Manifest
+from models.plan_store import plans_of
 from models.provenance import sha256_of
 from models.spec import ModelSpec
 
@@ -128,6 +129,7 @@ def open_entry(folder: Path, spec: ModelSpec | None) -> RegisteredModel | None:
     files = ModelFiles.within(folder)
     if not manifest.fits(spec) or not files.graph.is_file():
         return None
+    files = replace(files, plans=plans_of(spec.name))
     return RegisteredModel(tag=_tag_of(folder), files=files, spec=spec)
 
 

@@ -74,7 +74,9 @@ def main() -> int:
 
 def _open(task: dict[str, Any]) -> tuple[Engine, dict[str, Any]]:
     """Open what the task names."""
-    files = ModelFiles(**{name: file and Path(file) for name, file in task["files"].items()})
+    named = {name: Path(file) for name, file in task["files"].items() if file}
+    graph, quantized, checkpoint = map(named.get, ("graph", "quantized_graph", "checkpoint"))
+    files = ModelFiles(graph or Path(), quantized, checkpoint)
     settings = dict(task["config"])
     settings["precisions"] = tuple(Precision(name) for name in settings["precisions"])
     settings["precision"] = settings["precision"] and Precision(settings["precision"])

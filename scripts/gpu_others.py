@@ -14,7 +14,15 @@ import numpy.typing as npt
 
 from models.birefnet import BiRefNet
 from models.catalog import IMAGENET_MEAN, IMAGENET_STD
-from models.engine import ENGINES, Engine, EngineConfig, EngineInfo, ModelFiles, open_engine
+from models.engine import (
+    ENGINES,
+    Engine,
+    EngineConfig,
+    EngineInfo,
+    Headroom,
+    ModelFiles,
+    open_engine,
+)
 from models.errors import EngineIncompatible
 from models.spec import InputSpec, Precision
 
@@ -56,6 +64,10 @@ class OnnxRuntimeCuda:
     def predict(self, batch: U8Array) -> U8Array:
         """Run one batch; see `models.engine.Engine`."""
         return np.asarray(self._session.run(["alpha"], {"image": batch})[0], dtype=np.uint8)
+
+    def headroom(self, batch: int) -> Headroom | None:
+        """Nothing to tell on a CPU."""
+        return None
 
     def close(self) -> None:
         """Leave the session to its last reference."""

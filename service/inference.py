@@ -9,11 +9,11 @@ from typing import Any
 import bentoml
 import numpy as np
 
-from models.engine import CPU_ENGINES, Engine, EngineConfig, open_engine
-from models.errors import EngineError, InferenceFailed
-from models.predictor import MattePredictor
-from models.spec import Precision
+from models.chain import label_of
+from models.engines.trt.opening import MACHINE
+from models.errors import InferenceFailed, ModelError
 from service.batching import batch_without_waiting
+from service.engines import CUDA_BATCH, FAKE_NOTE, ServedEngines, wishes_of
 from service.lifecycle import end_with_supervisor, outlive_siblings, stop_service
 from service.logs import LogConfig, set_up_logging
 from service.model_choice import choose_model
@@ -24,13 +24,13 @@ log = logging.getLogger(__name__)
 
 # Larger than the largest deadline (4 x 120 s), so that only our own ever fires.
 LONGER_THAN_ANY_DEADLINE_S = 600
-# A CPU gains 6% from a batch of four and pays for it in memory: larger batches only share the hop.
-_CPU_ENGINE_BATCH = 1
+# A CPU runs pictures one by one: a larger batch only shares the hop.
 _CPU_ADAPTIVE_BATCH = 4
 
 batch_without_waiting()
 _settings = read_settings()
 _model = choose_model(_settings)
+_on_gpu = _settings.device != "cpu" and MACHINE.probe() is None
 
 
 @bentoml.service(
@@ -50,18 +50,22 @@ class Inference:
     def __init__(self) -> None:
         set_up_logging(log_config(_settings))
         end_with_supervisor()
-        self._notes: list[str] = []
-        engine = self._open_engine(_settings)
-        self._predictor = MattePredictor(engine, _model.spec.input.height, _model.spec.input.width)
-        self._predictor.warm_up()
+        if _settings.engine == "fake":
+            log.warning("%s", FAKE_NOTE)
+        try:
+            self._engines = ServedEngines(wishes_of(_settings), _model)
+        except ModelError as refused:
+            stop_service()
+            raise SystemExit(str(refused)) from refused
         return_freed_memory()
         outlive_siblings()
-        log.info("serving %s (%s) on %s %s", _model.tag, _model.spec.network_name, *_short(engine))
+        serving = label_of(self._engines.engine)
+        log.info("serving %s (%s) on %s", _model.tag, _model.spec.network_name, serving)
 
     @bentoml.api(
         batchable=True,
         batch_dim=0,
-        max_batch_size=_settings.batch_size or _CPU_ADAPTIVE_BATCH,
+        max_batch_size=_settings.batch_size or (CUDA_BATCH if _on_gpu else _CPU_ADAPTIVE_BATCH),
         max_latency_ms=LONGER_THAN_ANY_DEADLINE_S * 1000,
     )
     def predict(self, batch: np.ndarray) -> list[Any]:
@@ -75,73 +79,34 @@ class Inference:
             `retried_on_cpu`.
         """
         started = time.perf_counter()
-        engine = " ".join(_short(self._predictor.engine))
-        outcome = {"engine": engine, "retried_on_cpu": False, "fault": None}
         try:
-            alphas = self._predictor.predict(batch)
+            made = self._engines.predict(batch)
         except InferenceFailed as failure:
             log.exception("a batch of %d failed", len(batch))
             fault = {"code": failure.code, "fields": failure.fields}
-            return [{**outcome, "alpha": None, "inference_ms": 0.0, "fault": fault}] * len(batch)
-        elapsed_ms = (time.perf_counter() - started) * 1e3
-        return [{**outcome, "alpha": alpha, "inference_ms": elapsed_ms} for alpha in alphas]
+            nothing = {"alpha": None, "inference_ms": 0.0, "retried_on_cpu": False}
+            engine = label_of(self._engines.engine)
+            return [{**nothing, "fault": fault, "engine": engine}] * len(batch)
+        outcome = {
+            "fault": None,
+            "engine": made.engine,
+            "retried_on_cpu": made.retried_on_cpu,
+            "inference_ms": (time.perf_counter() - started) * 1e3,
+        }
+        return [{**outcome, "alpha": alpha} for alpha in made.alphas]
 
     @bentoml.api
     async def describe(self) -> dict[str, Any]:
         """What really runs; feeds health."""
-        info = self._predictor.engine.info
-        return {
-            "engine": info.name,
-            "runtime": info.runtime,
-            "device": info.device,
-            "precision": info.precision.value,
-            "failures_in_a_row": self._predictor.failures_in_a_row,
-            "gpu_memory_free_mb": 0.0,
-            "graph_present": _model.files.graph.is_file(),
-            "notes": self._notes,
-        }
+        return self._engines.describe()
 
     @bentoml.on_shutdown
     def close(self) -> None:
-        """Give the engine back."""
-        self._predictor.close()
-
-    def _open_engine(self, settings: Settings) -> Engine:
-        """The engine asked for, or with `auto` the first that opens; health hears of a fallback."""
-        if settings.engine == "fake":
-            log.warning("BIREFNET_ENGINE=fake: NO MODEL RUNS, mattes are made up")
-            self._notes.append("BIREFNET_ENGINE=fake: no model runs, mattes are made up")
-        names = CPU_ENGINES if settings.engine == "auto" else (settings.engine,)
-        for name in names:
-            try:
-                return open_engine(name, _model.files, _engine_config(settings))
-            except EngineError as refused:
-                log.error("engine %s: %s", name, refused)
-                self._notes.append(f"engine {name} could not be opened")
-        stop_service()
-        raise SystemExit(f"no engine could be opened: {'; '.join(self._notes)}")
-
-
-def _engine_config(settings: Settings) -> EngineConfig:
-    settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    return EngineConfig(
-        height=_model.spec.input.height,
-        width=_model.spec.input.width,
-        precisions=tuple(_model.spec.precisions),
-        precision=None if settings.precision == "auto" else Precision(settings.precision),
-        max_batch=_CPU_ENGINE_BATCH,
-        cache_dir=settings.cache_dir,
-        device=settings.device,
-        pin_memory=settings.pin_memory,
-        cudnn_benchmark=settings.cudnn_benchmark,
-    )
+        """Give the engines back."""
+        self._engines.close()
 
 
 def log_config(settings: Settings) -> LogConfig:
     """Where inference logs: in a file of its own, since two processes must not rotate one."""
     file = settings.log_file
     return LogConfig(settings.log_level, file and file.with_stem(f"{file.stem}.inference"))
-
-
-def _short(engine: Engine) -> tuple[str, str]:
-    return engine.info.name, engine.info.precision.value

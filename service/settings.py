@@ -36,7 +36,7 @@ class Settings(BaseSettings):
         default=None,
         description="Checkpoint file to serve; wins over BIREFNET_MODEL=auto, contradicts a name.",
     )
-    engine: Literal["auto", "openvino", "onnxruntime", "pytorch", "fake"] = Field(
+    engine: Literal["auto", "openvino", "onnxruntime", "pytorch", "tensorrt", "fake"] = Field(
         default="auto",
         description="Inference engine; auto takes the fastest that opens. fake is for tests only.",
     )
@@ -51,6 +51,11 @@ class Settings(BaseSettings):
     use_tensorrt: bool | None = Field(
         default=None,
         description="true asks for TensorRT, degraded without it; unset: where it is there.",
+    )
+    build_engine: Literal["never", "background", "block"] = Field(
+        default="background",
+        description="When a missing TensorRT engine is built: never, while another engine serves, "
+        "or before the service starts.",
     )
     batch_size: int | None = Field(
         default=None,
@@ -168,6 +173,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"BIREFNET_PRECISION={self.precision} contradicts BIREFNET_ENGINE=onnxruntime, "
                 "which runs in f32 on a CPU"
+            )
+        if self.engine == "tensorrt" and (self.device == "cpu" or self.use_tensorrt is False):
+            raise ValueError(
+                "BIREFNET_ENGINE=tensorrt contradicts BIREFNET_DEVICE=cpu and "
+                "BIREFNET_USE_TENSORRT=false"
             )
         return self
 

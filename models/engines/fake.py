@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from models.engine import EngineConfig, EngineInfo, ModelFiles, U8Array
+from models.engine import EngineConfig, EngineInfo, Headroom, ModelFiles, U8Array
 from models.errors import InferenceFailed
 from models.spec import Precision
 
@@ -43,6 +43,10 @@ class FakeEngine:
             self._seconds_per_item * len(batch) + sum(_seconds_asked(item) for item in batch)
         )
         return np.ascontiguousarray(batch[..., 1])
+
+    def headroom(self, batch: int) -> Headroom | None:
+        """Nothing to tell on a CPU."""
+        return None
 
     def close(self) -> None:
         """Nothing to give back. May be called twice."""

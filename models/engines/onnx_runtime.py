@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime as ort
 
-from models.engine import EngineConfig, EngineInfo, ModelFiles, U8Array, usable_cores
+from models.engine import EngineConfig, EngineInfo, Headroom, ModelFiles, U8Array, usable_cores
 from models.errors import EngineIncompatible, InferenceFailed
 from models.spec import Precision
 
@@ -59,6 +59,10 @@ class OnnxRuntimeEngine:
         except Exception as failure:  # its exceptions share no base class
             raise InferenceFailed(f"ONNX Runtime: {failure}") from failure
         return np.asarray(outputs[0], dtype=np.uint8)
+
+    def headroom(self, batch: int) -> Headroom | None:
+        """Nothing to tell on a CPU."""
+        return None
 
     def close(self) -> None:
         """Drop the session. May be called twice."""

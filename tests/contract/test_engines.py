@@ -29,7 +29,8 @@ from tests.support.graphs import SIZE, expected_alpha, write_graph
 
 MAX_BATCH = 4
 # What runs any graph; the PyTorch engine runs a BiRefNet's checkpoint.
-ON_GRAPHS = [name for name in ENGINES if name != "pytorch"]
+# TensorRT runs plans: its own tests are in tests/unit/models/engines/trt.
+ON_GRAPHS = [name for name in ENGINES if name not in ("pytorch", "tensorrt")]
 REAL = Path(__file__).parents[2] / "data/models/u2netp.onnx"
 # bf16 keeps 8 bits of a number; through a sigmoid that is a few levels of 255.
 TOLERANCE = {Precision.F32: 1, Precision.BF16: 6, Precision.F16: 3}
@@ -179,7 +180,7 @@ def test_onnx_runtime_refuses_a_precision_it_has_not(files: ModelFiles) -> None:
 
 
 def test_an_unknown_engine_is_refused_with_the_names_there_are(files: ModelFiles) -> None:
-    with pytest.raises(EngineUnavailable, match="openvino, onnxruntime, pytorch, fake"):
+    with pytest.raises(EngineUnavailable, match="openvino, onnxruntime, pytorch, tensorrt, fake"):
         open_engine("tensorflow", files, EngineConfig(SIZE, SIZE))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from models.engine import EngineConfig, EngineInfo, ModelFiles, U8Array, usable_cores
+from models.engine import EngineConfig, EngineInfo, Headroom, ModelFiles, U8Array, usable_cores
 from models.engines.openvino.deform_conv import DEFORM_CONV, sample_rows
 from models.errors import EngineIncompatible, InferenceFailed
 from models.spec import Precision
@@ -86,6 +86,10 @@ class OpenVinoEngine:
                 raise InferenceFailed(f"OpenVINO: {failure}") from failure
             alpha: U8Array = np.array(outputs[0], copy=True)  # [N, H, W]; the request keeps its own
         return alpha
+
+    def headroom(self, batch: int) -> Headroom | None:
+        """Nothing to tell on a CPU."""
+        return None
 
     def close(self) -> None:
         """Drop the compiled model. May be called twice."""

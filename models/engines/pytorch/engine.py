@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,9 +14,15 @@ import torch
 from models.birefnet import BiRefNet
 from models.birefnet.pictures import PictureMatting
 from models.catalog import IMAGENET_MEAN, IMAGENET_STD
-from models.engine import EngineConfig, EngineInfo, ModelFiles, U8Array, usable_cores
+from models.engine import EngineConfig, EngineInfo, Headroom, ModelFiles, U8Array, usable_cores
+from models.engines.pytorch.device import choose_device, choose_precision
 from models.engines.pytorch.forward import DeviceNetwork, Forward, TorchVariant, speed_up
-from models.engines.pytorch.shortage import Shortage, find_shortage, free_memory
+from models.engines.pytorch.shortage import (
+    Shortage,
+    find_shortage,
+    free_memory,
+    usable_memory,
+)
 from models.errors import (
     CheckpointError,
     EngineIncompatible,
@@ -25,14 +30,8 @@ from models.errors import (
     InferenceFailed,
     OutOfDeviceMemory,
 )
-from models.spec import Precision
 
-# Half precision keeps three more bits than bfloat16 at the same speed. A CPU has kernels for
-# bfloat16 too, but is slower with them: only for who insists.
-_BEST_FIRST = {
-    "cuda": (Precision.F16, Precision.BF16, Precision.F32),
-    "cpu": (Precision.F32, Precision.BF16),
-}
+_MIB = 1024 * 1024
 
 
 class PyTorchEngine:
@@ -86,8 +85,9 @@ class PyTorchEngine:
     ) -> None:
         """Open on the thread that will do the work; what goes wrong has a name."""
         self.forward: Forward | None = None
-        self._device = _choose_device(config)
+        self._device = choose_device(config)
         self._held = 0
+        self._taken: dict[int, int] = {}
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="pytorch")
         try:
             self._worker.submit(self._open, network, config, variant).result()
@@ -107,7 +107,7 @@ class PyTorchEngine:
         self, network: Callable[[], BiRefNet], config: EngineConfig, variant: TorchVariant
     ) -> None:
         device = self._device
-        precision = _choose_precision(config, device)
+        precision = choose_precision(config, device)
         _set_process(config, variant)
         self._variant = variant
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
@@ -147,6 +147,17 @@ class PyTorchEngine:
             raise InferenceFailed("the engine is closed") from closed
         return mattes.result()
 
+    def headroom(self, batch: int) -> Headroom | None:
+        """What is free, PyTorch's own reserve counted, and what a batch that size took at most."""
+        if self._stream is None:
+            return None
+        free = usable_memory(self._device)
+        if free is None:
+            return None
+        sizes = [n for n in self._taken if n >= min(batch, self._info.max_batch)]
+        required = self._taken[min(sizes)] if sizes else 0
+        return Headroom(free_mb=free / _MIB, required_mb=required / _MIB)
+
     def close(self) -> None:
         """Finish what was begun and give the memory back. May be called twice."""
         self._worker.shutdown()
@@ -177,6 +188,9 @@ class PyTorchEngine:
             alpha, sound = self._run(batch)
         except RuntimeError as failure:
             raise self._fault(failure) from failure
+        if self._stream is not None:
+            peak = torch.cuda.max_memory_allocated(self._device) - self._held
+            self._taken[len(batch)] = max(peak, self._taken.get(len(batch), 0))
         if not sound.all():
             raise InferenceFailed(
                 f"PyTorch computed NaN or infinity in {self._info.precision.value} for "
@@ -240,40 +254,6 @@ def _sized(network: BiRefNet, config: EngineConfig) -> BiRefNet:
     except ValueError as refused:
         raise EngineIncompatible(str(refused)) from refused
     return network
-
-
-def _choose_device(config: EngineConfig) -> torch.device:
-    """The device asked for; with `auto` CUDA where it is."""
-    there = torch.cuda.is_available()
-    if config.device == "cuda" and not there:
-        raise EngineUnavailable(
-            f"no CUDA device is here for PyTorch (torch {torch.__version__}, built for "
-            f"{f'CUDA {torch.version.cuda}' if torch.version.cuda else 'CPUs only'})"
-        )
-    wanted: Literal["cuda", "cpu"] = "cuda" if there and config.device != "cpu" else "cpu"
-    return torch.device(wanted)
-
-
-def _choose_precision(config: EngineConfig, device: torch.device) -> Precision:
-    """The precision insisted on, else the device's best of those the model keeps its picture in."""
-    available = [
-        precision
-        for precision in _BEST_FIRST[device.type]
-        if precision is not Precision.BF16 or device.type == "cpu" or _has_bf16()
-    ]
-    if config.precision is not None:
-        if config.precision not in available:
-            raise EngineIncompatible(
-                f"PyTorch has no {config.precision.value} here; there are: "
-                f"{', '.join(precision.value for precision in available)}"
-            )
-        return config.precision
-    return next(p for p in available if p in (*config.precisions, Precision.F32))
-
-
-def _has_bf16() -> bool:
-    """Whether the device multiplies bfloat16 itself (Ampere and later)."""
-    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def _set_process(config: EngineConfig, variant: TorchVariant) -> None:

@@ -78,3 +78,12 @@ def free_memory(device: torch.device) -> int:
     free, total = torch.cuda.mem_get_info(device)
     allowed = int(torch.cuda.get_per_process_memory_fraction(device) * total)
     return max(0, min(free, allowed - torch.cuda.memory_reserved(device)))
+
+
+def usable_memory(device: torch.device) -> int | None:
+    """Bytes work could take: free ones and PyTorch's unused reserve; None of a broken device."""
+    try:
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return free_memory(device) + unused
+    except RuntimeError:
+        return None

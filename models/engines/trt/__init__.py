@@ -1,0 +1,1 @@
+"""TensorRT: plans built, cached, trusted and run. Importing this loads no TensorRT and no CUDA."""

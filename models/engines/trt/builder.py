@@ -1,0 +1,169 @@
+"""An ONNX graph in, a plan out: TensorRT's builder, in a process of its own.
+
+`python -m models.engines.trt.builder` is what `build.py` starts. A build takes minutes and
+gigabytes, and ends its process when it goes wrong badly: no service should share one with it.
+Progress goes to standard output, one JSON object per line; so does the reason of a failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from models.engines.trt.library import find_libraries
+from models.errors import BackgroundRemovalError, EngineBuildFailed, EngineUnavailable
+
+#: Told the phase, the steps done and the steps there are.
+Progress = Callable[[str, int, int], None]
+
+
+def build_plan(
+    trt: Any, graph: Path, batches: Sequence[int], timing_cache: Path | None, progress: Progress
+) -> Any:
+    """Parse and build.
+
+    Args:
+        trt: TensorRT's Python module.
+        graph: ONNX file, strongly typed: its own types are the precision. One input ``[N, ...]``.
+        batches: Batch size of each profile; each fixed, so that its tactics are chosen for it.
+        timing_cache: What kernels took in earlier builds; read if there, and written. None for
+            TensorRT-RTX, which times nothing.
+        progress: Told how far it is.
+
+    Returns:
+        The serialised plan, a buffer.
+
+    Raises:
+        EngineBuildFailed: If the parser refuses the graph or the builder makes nothing of it.
+    """
+    errors = _Errors()
+    logger = _make_logger(trt, errors)
+    builder = trt.Builder(logger)
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, logger)
+    progress("parse", 0, 1)
+    if not parser.parse_from_file(str(graph)):
+        said = "; ".join(parser.get_error(i).desc() for i in range(parser.num_errors))
+        raise EngineBuildFailed(f"TensorRT does not take the graph: {said or errors.last}")
+    progress("parse", 1, 1)
+    config = builder.create_builder_config()
+    for batch in batches:
+        config.add_optimization_profile(_fixed_profile(builder, network, batch))
+    timings = timing_cache and _use_timing_cache(config, timing_cache)
+    monitor = _make_monitor(trt, progress)
+    config.progress_monitor = monitor
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise EngineBuildFailed(f"TensorRT built nothing: {errors.last}")
+    if timing_cache and timings:
+        _write_timing_cache(timings, timing_cache)
+    return plan
+
+
+class _Errors:
+    """The last error a TensorRT logger was told."""
+
+    last = "it gave no reason"
+
+
+def _make_logger(trt: Any, errors: _Errors) -> Any:
+    """A logger that keeps errors; the class exists only once the library is loaded."""
+
+    class Logger(trt.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity <= trt.ILogger.Severity.ERROR:
+                errors.last = message
+
+    return Logger()
+
+
+def _make_monitor(trt: Any, progress: Progress) -> Any:
+    """A progress monitor that tells of the outermost phase, and ends what nobody waits for."""
+    parent_process = os.getppid()
+
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+            self._outermost: tuple[str, int] | None = None
+
+        def phase_start(self, phase: str, parent: str | None, steps: int) -> None:
+            if not parent:
+                self._outermost = phase, steps
+                progress(phase, 0, steps)
+
+        def step_complete(self, phase: str, step: int) -> bool:
+            if self._outermost and self._outermost[0] == phase:
+                progress(phase, step + 1, self._outermost[1])
+            return os.getppid() == parent_process
+
+        def phase_finish(self, phase: str) -> None:
+            pass
+
+    return Monitor()
+
+
+def _fixed_profile(builder: Any, network: Any, batch: int) -> Any:
+    """A profile for one batch size of every input."""
+    profile = builder.create_optimization_profile()
+    for i in range(network.num_inputs):
+        tensor = network.get_input(i)
+        shape = (batch, *tuple(tensor.shape)[1:])
+        profile.set_shape(tensor.name, shape, shape, shape)
+    return profile
+
+
+def _use_timing_cache(config: Any, file: Path) -> Any:
+    """The timing cache in use, or None where this library keeps none."""
+    timings = config.create_timing_cache(file.read_bytes() if file.is_file() else b"")
+    if timings is None or not config.set_timing_cache(timings, False):
+        return None
+    return timings
+
+
+def _write_timing_cache(timings: Any, file: Path) -> None:
+    written = file.with_suffix(".part")
+    written.write_bytes(memoryview(timings.serialize()))
+    written.replace(file)
+
+
+def _tell(**fields: Any) -> None:
+    print(json.dumps(fields), flush=True)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Build one plan; see the module."""
+    parser = argparse.ArgumentParser(prog="models.engines.trt.builder")
+    parser.add_argument("--library", required=True)
+    parser.add_argument("--graph", type=Path, required=True)
+    parser.add_argument("--plan", type=Path, required=True)
+    parser.add_argument("--timing-cache", type=Path)
+    parser.add_argument("--batches", type=int, nargs="+", required=True)
+    args = parser.parse_args(arguments)
+    try:
+        library = next((it for it in find_libraries() if it.label == args.library), None)
+        if library is None:
+            raise EngineUnavailable(f"{args.library} is not installed")
+        plan = build_plan(
+            library.load(),
+            args.graph,
+            args.batches,
+            args.timing_cache,
+            lambda phase, done, of: _tell(phase=phase, done=done, of=of),
+        )
+        args.plan.write_bytes(memoryview(plan))
+    except BackgroundRemovalError as failure:
+        _tell(failure=str(failure))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,55 @@
+"""A BiRefNet's checkpoint in, the half-precision graph that TensorRT is built from out.
+
+`python -m models.export.half CHECKPOINT HEIGHT WIDTH FILE`: in a process of its own, since
+PyTorch's memory should not stay in a service's. The reason of a failure goes to standard output as
+JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.catalog import IMAGENET_MEAN, IMAGENET_STD
+from models.engine import torch_or_say_so
+from models.errors import BackgroundRemovalError
+from models.spec import InputSpec
+
+
+def export_half(checkpoint: Path, height: int, width: int, file: Path) -> None:
+    """Write the decomposed graph in half precision, with float32 islands and output `sound`.
+
+    Args:
+        checkpoint: Tensors of a BiRefNet.
+        height: Rows of the model input, in pixels.
+        width: Columns of the model input, in pixels.
+        file: Where the graph goes.
+
+    Raises:
+        CheckpointError: If the file is no BiRefNet's, or a weight is too large for float16.
+        EngineUnavailable: If PyTorch or its exporter is not installed.
+    """
+    with torch_or_say_so():
+        from models.birefnet.checkpoint import load_birefnet
+        from models.export.birefnet import DeformForm, export_birefnet
+
+        spec = InputSpec(height, width, IMAGENET_MEAN, IMAGENET_STD)
+        network = load_birefnet(checkpoint)
+        export_birefnet(network, spec, file, DeformForm.DECOMPOSED, half=True, sound=True)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Export one; see the module."""
+    checkpoint, height, width, file = arguments
+    try:
+        export_half(Path(checkpoint), int(height), int(width), Path(file))
+    except BackgroundRemovalError as failure:
+        print(json.dumps({"failure": str(failure)}), flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,64 @@
+"""TensorRT plans in the BentoML model store, each with its manifest as metadata.
+
+A plan built on the machine it will run on can travel in a Bento; it is found again only where
+everything its manifest names is the same.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import bentoml
+from bentoml.container import BentoMLContainer  # type: ignore[attr-defined]
+from bentoml.exceptions import BentoMLException
+
+from models.engine import StoredPlan
+from models.engines.trt.plan import PlanManifest
+
+PLAN_FILE = "engine.plan"
+# Written last: BentoML copies an entry into its place file by file.
+_COMPLETE = "complete"
+_LABELS = {"product": "background-removal", "kind": "tensorrt-plan"}
+_DIGEST_CHARACTERS = 12
+
+
+def register_plan(model: str, plan: bytes, manifest: PlanManifest) -> str:
+    """Put a plan into the store, in place of one of the same key.
+
+    Args:
+        model: Name of its model in the catalogue.
+        plan: The plan.
+        manifest: What it is.
+
+    Returns:
+        Its tag.
+    """
+    name, version = _entry_name(model), manifest.key.digest[:_DIGEST_CHARACTERS]
+    folder = _store() / name / version
+    shutil.rmtree(folder, ignore_errors=True)
+    with bentoml.models.create(f"{name}:{version}", labels=_LABELS) as stored:
+        Path(stored.path_of(PLAN_FILE)).write_bytes(plan)
+        stored.info.metadata.update(manifest.as_metadata())
+    (folder / _COMPLETE).touch()
+    return f"{name}:{version}"
+
+
+def plans_of(model: str) -> tuple[StoredPlan, ...]:
+    """Every complete plan of a model; whether one fits is for who opens it to say."""
+    found = []
+    for mark in (_store() / _entry_name(model)).glob(f"*/{_COMPLETE}"):
+        try:
+            stored = bentoml.models.get(f"{mark.parent.parent.name}:{mark.parent.name}")
+        except BentoMLException:
+            continue  # a damaged entry is none
+        found.append(StoredPlan(mark.parent / PLAN_FILE, dict(stored.info.metadata)))
+    return tuple(found)
+
+
+def _entry_name(model: str) -> str:
+    return f"{model.lower()}-tensorrt"
+
+
+def _store() -> Path:
+    return Path(BentoMLContainer.model_store_dir.get())

@@ -1,0 +1,95 @@
+"""Build the TensorRT engine of a registered model for the GPU of this machine.
+
+`python -m scripts.build_engine` keeps it in the cache folder, where the service finds it;
+`--register` puts it into the BentoML model store as well, where `bentoml build` can take it along.
+`--dry-run` says what would be built and whether it is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from models.engine import EngineConfig
+from models.engines.trt.build import PLANS_FOLDER, PlanMaker, PlanOrder
+from models.engines.trt.opening import forget_deaths, order_plan
+from models.errors import BackgroundRemovalError, EngineIncompatible
+from models.plan_store import register_plan
+from models.store import RegisteredModel, resolve
+from service.engines import CUDA_BATCH
+from service.settings import read_settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, build, print; 1 when it could not be done."""
+    settings = read_settings()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default=settings.model, help="name in the catalogue, or auto")
+    parser.add_argument("--cache-dir", type=Path, default=settings.cache_dir, metavar="FOLDER")
+    parser.add_argument("--batch-size", type=int, default=settings.batch_size or CUDA_BATCH)
+    parser.add_argument("--dry-run", action="store_true", help="say what would be built")
+    parser.add_argument("--again", action="store_true", help="build even if it is there")
+    parser.add_argument("--register", action="store_true", help="into the model store as well")
+    options = parser.parse_args(arguments)
+    try:
+        model = resolve(options.model)
+        order = _order(model, options)
+        _describe(order)
+        if options.dry_run:
+            print(_state_of(order, options.cache_dir))
+            return 0
+        _build(model, order, options)
+    except BackgroundRemovalError as failure:
+        print(f"build_engine: {failure}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _order(model: RegisteredModel, options: argparse.Namespace) -> PlanOrder:
+    size = model.spec.input
+    config = EngineConfig(size.height, size.width, max_batch=options.batch_size)
+    return order_plan(model.files, config)
+
+
+def _describe(order: PlanOrder) -> None:
+    device, key = order.device, order.key
+    capability = ".".join(map(str, device.compute_capability))
+    print(f"device    {device.name}, compute capability {capability}, driver {device.driver}")
+    print(f"library   {order.library.label}")
+    print(f"network   {order.height} x {order.width}, {order.precision.value}")
+    print(f"profiles  {', '.join(map(str, order.batches))}")
+    print(f"key       {key.digest}")
+
+
+def _state_of(order: PlanOrder, folder: Path) -> str:
+    try:
+        known = PlanMaker(folder).cache.find(order.key)
+    except EngineIncompatible as broken:
+        return f"there, but not usable ({broken}): would be built anew"
+    return f"there: {len(known) / 1e6:.0f} MB" if known else "not there: would be built"
+
+
+def _build(model: RegisteredModel, order: PlanOrder, options: argparse.Namespace) -> None:
+    with tqdm(total=1, unit="step", disable=None) as bar:
+
+        def show(phase: str, done: int, of: int) -> None:
+            bar.set_description(phase)
+            bar.total, bar.n = of, done
+            bar.refresh()
+
+        maker = PlanMaker(options.cache_dir, show)
+        if options.again:
+            maker.cache.forget(order.key)
+            forget_deaths(options.cache_dir / PLANS_FOLDER, order)
+        plan = maker.plan(order)
+    manifest = maker.cache.manifest(order.key)
+    print(f"engine    {len(plan) / 1e6:.0f} MB, built in {manifest.build_s:.0f} s")
+    if options.register:
+        print(f"tag       {register_plan(model.spec.name, plan, manifest)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,207 @@
+"""Which engine serves on which machine, and what health hears of it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.engine import EngineConfig, ModelFiles
+from models.engines.trt.build import PLANS_FOLDER
+from models.engines.trt.cache import PlanCache
+from models.engines.trt.library import Library
+from models.engines.trt.opening import MACHINE, order_plan
+from models.engines.trt.plan import PlanManifest
+from models.export.graphs import export
+from models.gate import golden_pictures
+from models.provenance import sha256_of
+from models.store import RegisteredModel
+from service.engines import EngineWishes, ServedEngines
+from tests.support.fake_cuda import (
+    FakeDevice,
+    FakeDriver,
+    FakePlanRuntime,
+    expected_alpha,
+    make_fake_plan,
+)
+from tests.support.graphs import SIZE, make_spec, write_checkpoint
+
+PLAN = make_fake_plan((1, 2, 4, 8), SIZE, SIZE)
+BATCH = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), dtype=np.uint8)
+LIBRARY = Library("tensorrt", "none", "11.4")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> RegisteredModel:
+    folder = tmp_path_factory.mktemp("model")
+    spec = make_spec()
+    export(write_checkpoint(folder), spec, folder)
+    return RegisteredModel("tiny:1", ModelFiles.within(folder), spec)
+
+
+@pytest.fixture
+def wishes(tmp_path: Path) -> EngineWishes:
+    return EngineWishes(
+        engine="auto",
+        device="auto",
+        precision=None,
+        use_tensorrt=None,
+        build="never",
+        batch_size=None,
+        pin_memory=False,
+        cudnn_benchmark=False,
+        cache_dir=tmp_path / "cache",
+    )
+
+
+@pytest.fixture
+def no_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MACHINE, "probe", lambda: "there is no driver")
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDevice]:
+    device = FakeDevice()
+    drivers: list[FakeDriver] = []
+
+    def open_driver() -> FakeDriver:
+        drivers.append(FakeDriver(device))
+        return drivers[-1]
+
+    monkeypatch.setattr(MACHINE, "probe", lambda: None)
+    monkeypatch.setattr(MACHINE, "open_driver", open_driver)
+    monkeypatch.setattr(MACHINE, "find_library", lambda: LIBRARY)
+    monkeypatch.setattr(MACHINE, "open_runtime", lambda _library: FakePlanRuntime(drivers[-1]))
+    yield device
+    device.assert_clean()
+
+
+def keep_plan(model: RegisteredModel, wishes: EngineWishes) -> None:
+    """The plan this machine needs, as if it had been built before."""
+    order = order_plan(model.files, EngineConfig(SIZE, SIZE))
+
+    def write(target: Path) -> PlanManifest:
+        target.write_bytes(PLAN)
+        sha256 = hashlib.sha256(PLAN).hexdigest()
+        return PlanManifest(order.key, "c" * 64, sha256, len(PLAN), 0.1)
+
+    PlanCache(wishes.cache_dir / PLANS_FOLDER).build_once(order.key, write)
+
+
+def agree_with_the_fake(model: RegisteredModel, wishes: EngineWishes) -> None:
+    """The reference's mattes, made before, are what the fake plan computes."""
+    kept = wishes.cache_dir / "golden" / f"{sha256_of(model.files.graph)}-{SIZE}x{SIZE}.npy"
+    kept.parent.mkdir(parents=True)
+    np.save(kept, expected_alpha(golden_pictures(SIZE, SIZE)))
+
+
+@pytest.mark.usefixtures("no_device")
+def test_without_a_device_the_cpu_serves_and_nothing_is_amiss(
+    model: RegisteredModel, wishes: EngineWishes
+) -> None:
+    engines = ServedEngines(wishes, model)
+    told = engines.describe()
+    assert (told["engine"], told["device"], told["notes"]) == ("openvino", "cpu", [])
+    assert told["gpu_memory_free_mb"] == 0
+    assert not engines.predict(BATCH).retried_on_cpu
+    engines.close()
+
+
+@pytest.mark.usefixtures("no_device")
+@pytest.mark.parametrize(
+    "asked", [{"device": "cuda"}, {"use_tensorrt": True}, {"engine": "tensorrt"}]
+)
+def test_an_asked_for_device_that_is_not_there_is_told(
+    model: RegisteredModel, wishes: EngineWishes, asked: dict[str, object]
+) -> None:
+    engines = ServedEngines(replace(wishes, **asked), model)
+    assert engines.describe()["notes"] == ["no GPU is used: there is no driver"]
+    assert engines.describe()["engine"] == "openvino"
+    engines.close()
+
+
+def test_a_plan_that_passes_its_golden_pictures_serves(
+    model: RegisteredModel, wishes: EngineWishes, device: FakeDevice
+) -> None:
+    wishes = replace(wishes, use_tensorrt=True)
+    keep_plan(model, wishes)
+    agree_with_the_fake(model, wishes)
+    engines = ServedEngines(wishes, model)
+    told = engines.describe()
+    assert (told["engine"], told["device"], told["notes"]) == ("tensorrt", "cuda", [])
+    assert told["gpu_memory_free_mb"] > 0
+    outcome = engines.predict(BATCH)
+    assert outcome.engine == "tensorrt f32"
+    assert np.array_equal(outcome.alphas, expected_alpha(BATCH))
+    engines.close()
+
+
+def test_a_plan_that_fails_its_golden_pictures_does_not_serve(
+    model: RegisteredModel, wishes: EngineWishes, device: FakeDevice
+) -> None:
+    wishes = replace(wishes, use_tensorrt=True)
+    keep_plan(model, wishes)
+    engines = ServedEngines(wishes, model)  # the tiny network is not what the fake computes
+    told = engines.describe()
+    assert told["engine"] == "openvino"
+    assert "engine tensorrt could not be opened" in told["notes"]
+    engines.close()
+
+
+def test_out_of_memory_in_flight_costs_one_pass_on_the_cpu(
+    model: RegisteredModel, wishes: EngineWishes, device: FakeDevice
+) -> None:
+    wishes = replace(wishes, use_tensorrt=True)
+    keep_plan(model, wishes)
+    agree_with_the_fake(model, wishes)
+    engines = ServedEngines(wishes, model)
+    device.fail("upload", 2)
+    outcome = engines.predict(BATCH)
+    assert (outcome.engine, outcome.retried_on_cpu) == ("openvino f32", True)
+    assert engines.predict(BATCH).engine == "tensorrt f32"
+    engines.close()
+
+
+@pytest.mark.usefixtures("device")
+def test_a_plan_nobody_may_build_is_told_with_the_command(
+    model: RegisteredModel, wishes: EngineWishes
+) -> None:
+    engines = ServedEngines(replace(wishes, use_tensorrt=True), model)
+    told = engines.describe()
+    assert told["engine"] == "openvino"
+    assert any("python -m scripts.build_engine" in note for note in told["notes"])
+    engines.close()
+
+
+@pytest.mark.usefixtures("device")
+@pytest.mark.parametrize("build", ["background", "block"])
+def test_a_build_that_fails_is_told_and_the_cpu_serves(
+    model: RegisteredModel, wishes: EngineWishes, build: str
+) -> None:
+    # The builder is real; the library the machine claims to have is not installed.
+    engines = ServedEngines(replace(wishes, use_tensorrt=True, build=build), model)
+    deadline = time.monotonic() + 60
+    while "the TensorRT engine could not be built; the log says why" not in (
+        notes := engines.describe()["notes"]
+    ):
+        assert time.monotonic() < deadline, notes
+        assert not engines.predict(BATCH).retried_on_cpu
+        time.sleep(0.05)
+    assert engines.describe()["engine"] == "openvino"
+    assert not any("is being built" in note for note in notes)
+    engines.close()
+    assert not list(wishes.cache_dir.rglob("*.part"))
+
+
+@pytest.mark.usefixtures("device")
+def test_closing_ends_a_build(model: RegisteredModel, wishes: EngineWishes) -> None:
+    engines = ServedEngines(replace(wishes, use_tensorrt=True, build="background"), model)
+    started = time.monotonic()
+    engines.close()
+    assert time.monotonic() - started < 10
+    assert not list(wishes.cache_dir.rglob("*.part"))
