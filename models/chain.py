@@ -9,12 +9,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 
-from models.engine import Engine, U8Array
-from models.errors import EngineError, InferenceFailed, OutOfDeviceMemory
+from models.engine import (
+    CPU_ENGINES,
+    Engine,
+    EngineConfig,
+    ModelFiles,
+    U8Array,
+    open_engine,
+)
+from models.errors import EngineError, EngineUnavailable, InferenceFailed, OutOfDeviceMemory
 from models.predictor import MattePredictor
+from models.spec import Precision
 
 log = logging.getLogger(__name__)
 
@@ -163,6 +171,29 @@ class EngineChain:
         if self._spare is None:
             self._spare = MattePredictor(self._open_spare(), *self._shape)
         return self._spare
+
+
+def open_on_cpu(files: ModelFiles, config: EngineConfig, precision: Precision | None) -> Engine:
+    """Open a CPU engine.
+
+    Args:
+        files: The model.
+        config: How to open it, but for its precision.
+        precision: What it shall run in, or None for what model and CPU make of it.
+
+    Returns:
+        The first that opens.
+
+    Raises:
+        EngineUnavailable: If none does.
+    """
+    failures = []
+    for name in CPU_ENGINES:
+        try:
+            return open_engine(name, files, replace(config, precision=precision))
+        except EngineError as refused:
+            failures.append(f"{name}: {refused}")
+    raise EngineUnavailable("; ".join(failures))
 
 
 def label_of(engine: Engine) -> str:

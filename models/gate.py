@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def golden_mattes(pictures: U8Array, open_reference: Callable[[], Engine], kept:
     Returns:
         Mattes ``[N, H, W]``.
     """
-    if kept.is_file():
+    with suppress(OSError, ValueError, EOFError):  # not there, or damaged: made anew
         known = np.load(kept, allow_pickle=False)
         if known.dtype == np.uint8 and known.shape == pictures.shape[:3]:
             return np.asarray(known, np.uint8)

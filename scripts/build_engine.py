@@ -19,7 +19,7 @@ from models.engines.trt.opening import forget_deaths, order_plan
 from models.errors import BackgroundRemovalError, EngineIncompatible
 from models.plan_store import register_plan
 from models.store import RegisteredModel, resolve
-from service.engines import CUDA_BATCH
+from service.engine_wishes import CUDA_BATCH
 from service.settings import read_settings
 
 

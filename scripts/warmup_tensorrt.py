@@ -16,7 +16,8 @@ import numpy as np
 from models.errors import BackgroundRemovalError
 from models.matting.preprocess import fit
 from models.store import resolve
-from service.engines import ServedEngines, wishes_of
+from service.engine_wishes import wishes_of
+from service.engines import ServedEngines
 from service.settings import read_settings
 
 _ROUNDS = 5

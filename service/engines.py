@@ -8,75 +8,31 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from pathlib import Path
 from threading import Event, Thread
-from typing import Any, Literal
+from typing import Any
 
-from models.chain import EngineChain, Outcome
+from models.chain import EngineChain, Outcome, open_on_cpu
 from models.engine import CPU_ENGINES, Engine, EngineConfig, U8Array, open_engine
 from models.engines.trt.build import PlanMaker
-from models.engines.trt.library import find_libraries
-from models.engines.trt.opening import MACHINE, build_tensorrt
-from models.errors import EngineError, EngineNotBuilt, EngineUnavailable, InferenceFailed
+from models.engines.trt.opening import MACHINE, build_tensorrt, lack_of_tensorrt
+from models.errors import (
+    EngineBuildFailed,
+    EngineIncompatible,
+    EngineNotBuilt,
+    EngineUnavailable,
+    ModelError,
+)
 from models.gate import check_engine, golden_mattes, golden_pictures
 from models.provenance import sha256_of
 from models.spec import Precision
 from models.store import RegisteredModel
-from service.settings import Settings
+from service.engine_wishes import EngineWishes
 
 log = logging.getLogger(__name__)
 
-# A CPU gains 6% from a batch of four and pays for it in memory: larger batches only share the hop.
-_CPU_BATCH = 1
 FAKE_NOTE = "BIREFNET_ENGINE=fake: no model runs, mattes are made up"
-CUDA_BATCH = 8
-# Half precision where the gate lets it pass, whatever a CPU makes of the model.
-_CUDA_PRECISIONS = (Precision.F16, Precision.F32)
-
-
-@dataclass(frozen=True)
-class EngineWishes:
-    """What an operator wants of engines.
-
-    Attributes:
-        engine: Key in `models.engine.ENGINES`, or `auto`.
-        device: Where to run.
-        precision: One to insist on, or None.
-        use_tensorrt: True asks for it, False forbids it, None takes it where it is.
-        build: When a missing TensorRT engine is built: `never`, in the `background`, or before the
-            start is over (`block`).
-        batch_size: Largest batch, or None for what suits the engine.
-        pin_memory: Pinned host buffers for a CUDA device.
-        cudnn_benchmark: Whether cuDNN searches.
-        cache_dir: Folder for compiled models.
-    """
-
-    engine: str
-    device: Literal["auto", "cpu", "cuda"]
-    precision: Precision | None
-    use_tensorrt: bool | None
-    build: Literal["never", "background", "block"]
-    batch_size: int | None
-    pin_memory: bool
-    cudnn_benchmark: bool
-    cache_dir: Path
-
-
-def wishes_of(settings: Settings) -> EngineWishes:
-    """What the settings say of engines."""
-    return EngineWishes(
-        engine=settings.engine,
-        device=settings.device,
-        precision=None if settings.precision == "auto" else Precision(settings.precision),
-        use_tensorrt=settings.use_tensorrt,
-        build=settings.build_engine,
-        batch_size=settings.batch_size,
-        pin_memory=settings.pin_memory,
-        cudnn_benchmark=settings.cudnn_benchmark,
-        cache_dir=settings.cache_dir,
-    )
+_LAST_WORDS_S = 10.0  # what of a build cannot be ended at once is not waited for any longer
 
 
 class ServedEngines:
@@ -93,15 +49,15 @@ class ServedEngines:
     def __init__(self, wishes: EngineWishes, model: RegisteredModel) -> None:
         self._wishes, self._model = wishes, model
         self._notes = [FAKE_NOTE] if wishes.engine == "fake" else []
+        self._stands_in = False
         self._building: str | None = None
-        self._maker = PlanMaker(wishes.cache_dir, self._tell_progress)
+        self._maker: PlanMaker | None = None
         self._closing = Event()
         self._builder: Thread | None = None
         wishes.cache_dir.mkdir(parents=True, exist_ok=True)
-        size = model.spec.input
-        self._chain = EngineChain(self._open_first(), self._open_cpu, size.height, size.width)
+        self._chain = self._open_chain()
         if self._building is not None:
-            self._builder = Thread(target=self._build_and_take_over, name="build")
+            self._builder = Thread(target=self._build_and_take_over, name="build", daemon=True)
             self._builder.start()
 
     @property
@@ -115,7 +71,8 @@ class ServedEngines:
 
     def describe(self) -> dict[str, Any]:
         """What really runs, and why it is not what was asked for."""
-        info, headroom = self.engine.info, self.engine.headroom(1)
+        engine = self.engine  # one and the same, whatever takes over meanwhile
+        info, headroom = engine.info, engine.headroom(1)
         building = [f"{self._building}; {info.name} serves meanwhile"] if self._building else []
         return {
             "engine": info.name,
@@ -131,9 +88,10 @@ class ServedEngines:
     def close(self) -> None:
         """End a build, close every engine."""
         self._closing.set()
-        self._maker.cancel()
+        if self._maker is not None:
+            self._maker.cancel()
         if self._builder is not None:
-            self._builder.join()
+            self._builder.join(_LAST_WORDS_S)
         self._chain.close()
 
     def _candidates(self) -> Iterator[str]:
@@ -145,29 +103,56 @@ class ServedEngines:
         wants_tensorrt = wishes.engine == "tensorrt" or wishes.use_tensorrt is True
         problem = "BIREFNET_DEVICE=cpu" if wishes.device == "cpu" else MACHINE.probe()
         if problem is None:
-            if wants_tensorrt or (wishes.use_tensorrt is None and find_libraries()):
-                yield "tensorrt"
-            if self._model.files.checkpoint is not None and find_spec("torch") is not None:
-                yield "pytorch"
+            yield from self._gpu_candidates(wants_tensorrt)
             self._notes.append("a GPU is here, and no engine for it opened")
         elif wants_tensorrt or wishes.device == "cuda":
             self._notes.append(f"no GPU is used: {problem}")
+        self._stands_in = bool(self._notes)  # for a GPU that is here or was asked for
         yield from CPU_ENGINES
 
-    def _open_first(self) -> Engine:
-        """The best engine that opens now."""
+    def _gpu_candidates(self, wants_tensorrt: bool) -> Iterator[str]:
+        """TensorRT where it is installed and not forbidden, then PyTorch where it can run this."""
+        allowed = self._wishes.use_tensorrt is not False
+        lacking = lack_of_tensorrt()
+        if wants_tensorrt and lacking:
+            self._notes.append(lacking)
+        if allowed and not lacking:
+            yield "tensorrt"
+        if self._model.files.checkpoint is not None and find_spec("torch") is not None:
+            yield "pytorch"
+        if allowed and lacking and lacking not in self._notes:
+            self._notes.append(lacking)
+
+    def _open_chain(self) -> EngineChain:
+        """A chain that begins with the best engine that opens now, and is warm."""
         for name in self._candidates():
             try:
-                return self._open(name)
+                return self._chain_from(self._open_or_build(name))
             except EngineNotBuilt as missing:
                 log.warning("%s", missing)
-                engine = self._build_now_or_later()
-                if engine is not None:
-                    return engine
-            except (EngineError, InferenceFailed) as refused:
-                log.error("engine %s: %s", name, refused)
-                self._notes.append(f"engine {name} could not be opened")
-        raise EngineUnavailable(f"no engine could be opened: {'; '.join(self._notes)}")
+                self._plan_a_build()
+            except Exception as refused:  # whatever a device and its libraries may raise
+                self._note_refusal(name, refused)
+        if not self._stands_in or self._wishes.precision is None:
+            raise EngineUnavailable(f"no engine could be opened: {'; '.join(self._notes)}")
+        self._notes.append(f"BIREFNET_PRECISION={self._wishes.precision.value} needs the GPU")
+        return self._chain_from(self._open_spare())
+
+    def _chain_from(self, engine: Engine) -> EngineChain:
+        size = self._model.spec.input
+        return EngineChain(engine, self._open_spare, size.height, size.width)
+
+    def _open_or_build(self, name: str) -> Engine:
+        """One engine, built first if `BIREFNET_BUILD_ENGINE` says that all shall wait for it."""
+        try:
+            return self._open(name)
+        except EngineNotBuilt:
+            if self._wishes.build != "block":
+                raise
+        try:
+            return self._build()
+        finally:
+            self._building = None
 
     def _open(self, name: str) -> Engine:
         """One engine; a GPU's only if its mattes are right."""
@@ -181,16 +166,9 @@ class ServedEngines:
                 raise
         return engine
 
-    def _open_cpu(self) -> Engine:
-        """The CPU engine that stands in for a GPU's."""
-        failures = []
-        config = replace(self._config(on_cpu=True), precision=None)  # what a GPU has, a CPU may not
-        for name in CPU_ENGINES:
-            try:
-                return open_engine(name, self._model.files, config)
-            except EngineError as refused:
-                failures.append(f"{name}: {refused}")
-        raise EngineUnavailable("; ".join(failures))
+    def _open_spare(self) -> Engine:
+        """The CPU engine that stands in for a GPU's, in a precision the CPU has."""
+        return open_on_cpu(self._model.files, self._config(on_cpu=True), None)
 
     def _check(self, engine: Engine) -> None:
         """Let an engine that is wrong not serve.
@@ -199,70 +177,65 @@ class ServedEngines:
             EngineIncompatible: If its mattes are not the reference's.
             InferenceFailed: If it fails.
         """
-        files, size = self._model.files, self._model.spec.input
+        files, config = self._model.files, self._config(on_cpu=True)
         made_of = sha256_of(files.checkpoint or files.graph)
-        kept = self._wishes.cache_dir / "golden" / f"{made_of}-{size.height}x{size.width}.npy"
-        pictures = golden_pictures(size.height, size.width)
-        report = check_engine(engine, pictures, golden_mattes(pictures, self._open_reference, kept))
+        kept = self._wishes.cache_dir / "golden" / f"{made_of}-{config.height}x{config.width}.npy"
+        pictures = golden_pictures(config.height, config.width)
+        reference = golden_mattes(pictures, lambda: open_on_cpu(files, config, Precision.F32), kept)
+        try:
+            report = check_engine(engine, pictures, reference)
+        except EngineIncompatible as wrong:
+            self._notes.append(str(wrong))
+            raise
         log.info("%s passes its golden pictures: %s", engine.info.name, report)
 
-    def _open_reference(self) -> Engine:
-        """The model in float32 on the CPU."""
-        config = replace(self._config(on_cpu=True), precision=Precision.F32)
-        return open_engine(CPU_ENGINES[0], self._model.files, config)
-
-    def _build_now_or_later(self) -> Engine | None:
-        """What `BIREFNET_BUILD_ENGINE` says is to be done about an engine that was not built."""
-        if self._wishes.build == "never":
-            self._notes.append(
-                "no TensorRT engine was built for this GPU; run: python -m scripts.build_engine"
-            )
-            return None
-        self._building = "a TensorRT engine is being built"
-        return self._build_engine() if self._wishes.build == "block" else None
+    def _plan_a_build(self) -> None:
+        """Have a missing engine built later, or say how to."""
+        if self._wishes.build == "background":
+            self._building = "a TensorRT engine is being built"
+        else:
+            command = "python -m scripts.build_engine"
+            self._notes.append(f"no TensorRT engine was built for this GPU; run: {command}")
 
     def _build_and_take_over(self) -> None:
-        """In a thread of its own, while another engine serves."""
-        engine = self._build_engine()
-        if engine is None:
-            return
-        if self._closing.is_set():
-            engine.close()
-            return
+        """In a thread of its own, while another engine serves; nothing escapes into it."""
         try:
+            engine = self._build()
+            if self._closing.is_set():
+                engine.close()
+                return
             self._chain.swap(engine)
-        except InferenceFailed as failure:
-            log.error("the new TensorRT engine failed its first picture: %s", failure)
-            self._notes.append("the new TensorRT engine failed its first picture")
-        else:
-            log.info("TensorRT took over")
-
-    def _build_engine(self) -> Engine | None:
-        """Build and open; None with a note where that fails. Nothing may escape into a thread."""
-        try:
-            build_tensorrt(self._model.files, self._config(on_cpu=False), self._maker)
-            return self._open("tensorrt")
         except Exception as failure:
             if not self._closing.is_set():
-                log.exception("the TensorRT engine: %s", failure)
-                self._notes.append("the TensorRT engine could not be built; the log says why")
-            return None
+                self._note_refusal("tensorrt", failure)
+        else:
+            self._notes = []  # what they explained is over
+            log.info("TensorRT took over")
         finally:
             self._building = None
 
+    def _build(self) -> Engine:
+        """Build and open."""
+        self._maker = PlanMaker(self._wishes.cache_dir, self._tell_progress)
+        if self._closing.is_set():
+            self._maker.cancel()
+        build_tensorrt(self._model.files, self._config(on_cpu=False), self._maker)
+        return self._open("tensorrt")
+
+    def _note_refusal(self, name: str, refused: Exception) -> None:
+        """The whole story to the log; to health, which anybody may read, what it is about."""
+        log.error("engine %s: %s", name, refused, exc_info=not isinstance(refused, ModelError))
+        what = "built" if isinstance(refused, EngineBuildFailed) else "opened"
+        self._notes.append(f"engine {name} could not be {what}; the log says why")
+        fields = refused.fields if isinstance(refused, ModelError) else {}
+        if needed := fields.get("gpu_memory_required_mb"):
+            free = fields.get("gpu_memory_available_mb")
+            self._notes.append(f"it needs {needed} MB of GPU memory, and {free} MB are free")
+
     def _tell_progress(self, phase: str, done: int, of: int) -> None:
         self._building = f"a TensorRT engine is being built ({phase}, {done} of {of})"
+        if done == 0:
+            log.info("%s", self._building)
 
     def _config(self, on_cpu: bool) -> EngineConfig:
-        wishes, spec = self._wishes, self._model.spec
-        return EngineConfig(
-            height=spec.input.height,
-            width=spec.input.width,
-            precisions=tuple(spec.precisions) if on_cpu else _CUDA_PRECISIONS,
-            precision=wishes.precision,
-            max_batch=_CPU_BATCH if on_cpu else wishes.batch_size or CUDA_BATCH,
-            cache_dir=wishes.cache_dir,
-            device="cpu" if on_cpu else "cuda",
-            pin_memory=wishes.pin_memory,
-            cudnn_benchmark=wishes.cudnn_benchmark,
-        )
+        return self._wishes.config(self._model.spec, on_cpu)

@@ -13,7 +13,8 @@ from models.chain import label_of
 from models.engines.trt.opening import MACHINE
 from models.errors import InferenceFailed, ModelError
 from service.batching import batch_without_waiting
-from service.engines import CUDA_BATCH, FAKE_NOTE, ServedEngines, wishes_of
+from service.engine_wishes import CUDA_BATCH, wishes_of
+from service.engines import FAKE_NOTE, ServedEngines
 from service.lifecycle import end_with_supervisor, outlive_siblings, stop_service
 from service.logs import LogConfig, set_up_logging
 from service.model_choice import choose_model

@@ -17,11 +17,14 @@ from models.engines.trt.cache import PlanCache
 from models.engines.trt.library import Library
 from models.engines.trt.opening import MACHINE, order_plan
 from models.engines.trt.plan import PlanManifest
+from models.errors import EngineUnavailable
 from models.export.graphs import export
 from models.gate import golden_pictures
 from models.provenance import sha256_of
+from models.spec import Precision
 from models.store import RegisteredModel
-from service.engines import EngineWishes, ServedEngines
+from service.engine_wishes import EngineWishes
+from service.engines import ServedEngines
 from tests.support.fake_cuda import (
     FakeDevice,
     FakeDriver,
@@ -149,7 +152,72 @@ def test_a_plan_that_fails_its_golden_pictures_does_not_serve(
     engines = ServedEngines(wishes, model)  # the tiny network is not what the fake computes
     told = engines.describe()
     assert told["engine"] == "openvino"
-    assert "engine tensorrt could not be opened" in told["notes"]
+    assert "engine tensorrt could not be opened; the log says why" in told["notes"]
+    engines.close()
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("a library's own"), OSError("libcublas is gone")])
+def test_what_a_library_raises_unforeseen_leaves_the_cpu_serving(
+    model: RegisteredModel,
+    wishes: EngineWishes,
+    device: FakeDevice,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Exception,
+) -> None:
+    def open_runtime(_library: Library) -> FakePlanRuntime:
+        raise fault
+
+    monkeypatch.setattr(MACHINE, "open_runtime", open_runtime)
+    keep_plan(model, wishes)
+    engines = ServedEngines(wishes, model)
+    told = engines.describe()
+    assert told["engine"] == "openvino"
+    assert "engine tensorrt could not be opened; the log says why" in told["notes"]
+    assert str(fault) not in "".join(told["notes"])
+    engines.close()
+
+
+def test_a_gpu_without_memory_is_told_with_both_figures(
+    model: RegisteredModel, wishes: EngineWishes, device: FakeDevice
+) -> None:
+    keep_plan(model, wishes)
+    device.taken = device.capacity - 1
+    engines = ServedEngines(wishes, model)
+    told = engines.describe()
+    assert told["engine"] == "openvino"
+    assert any("MB of GPU memory, and 0 MB are free" in note for note in told["notes"])
+    engines.close()
+
+
+@pytest.mark.usefixtures("no_device")
+def test_a_precision_only_a_gpu_has_gives_way_where_a_gpu_was_asked_for(
+    model: RegisteredModel, wishes: EngineWishes
+) -> None:
+    engines = ServedEngines(replace(wishes, device="cuda", precision=Precision.F16), model)
+    told = engines.describe()
+    assert (told["engine"], told["precision"]) == ("openvino", "f32")
+    assert "BIREFNET_PRECISION=f16 needs the GPU" in told["notes"]
+    engines.close()
+
+
+@pytest.mark.usefixtures("no_device")
+def test_a_precision_only_a_gpu_has_stops_the_start_where_the_cpu_shall_serve(
+    model: RegisteredModel, wishes: EngineWishes
+) -> None:
+    with pytest.raises(EngineUnavailable, match="no engine could be opened"):
+        ServedEngines(replace(wishes, precision=Precision.F16), model)
+
+
+@pytest.mark.usefixtures("device")
+def test_tensorrt_that_is_asked_for_and_not_installed_is_told_with_the_command(
+    model: RegisteredModel, wishes: EngineWishes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find_library() -> Library:
+        raise EngineUnavailable("TensorRT is not installed; run: pip install it")
+
+    monkeypatch.setattr(MACHINE, "find_library", find_library)
+    engines = ServedEngines(replace(wishes, use_tensorrt=True), model)
+    assert "TensorRT is not installed; run: pip install it" in engines.describe()["notes"]
     engines.close()
 
 
@@ -186,7 +254,7 @@ def test_a_build_that_fails_is_told_and_the_cpu_serves(
     # The builder is real; the library the machine claims to have is not installed.
     engines = ServedEngines(replace(wishes, use_tensorrt=True, build=build), model)
     deadline = time.monotonic() + 60
-    while "the TensorRT engine could not be built; the log says why" not in (
+    while "engine tensorrt could not be built; the log says why" not in (
         notes := engines.describe()["notes"]
     ):
         assert time.monotonic() < deadline, notes

@@ -44,6 +44,15 @@ class Machine:
 MACHINE = Machine()
 
 
+def lack_of_tensorrt() -> str | None:
+    """What to install where TensorRT is not, or None; nothing is imported."""
+    try:
+        MACHINE.find_library()
+    except EngineUnavailable as lacking:
+        return str(lacking)
+    return None
+
+
 def order_plan(files: ModelFiles, config: EngineConfig) -> PlanOrder:
     """Say which plan a model needs here.
 
