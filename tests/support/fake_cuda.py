@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from threading import Event, get_ident
+from typing import Any
 
 import numpy as np
+from onnxruntime import InferenceSession
 
 from models.engines.trt.ports import CudaError, DeviceFacts, DeviceMemory, U8Array
 from models.errors import EngineIncompatible
@@ -35,9 +38,22 @@ def make_fake_plan(
     sound: bool = True,
     weight_bytes: int = 4096,
     scratch_bytes: int = 4096,
+    graph: Path | None = None,
 ) -> bytes:
-    """A plan for `FakePlanRuntime`: alpha is the mean over red, green and blue."""
+    """A plan for `FakePlanRuntime`.
+
+    Args:
+        batches: Batch size of each profile.
+        height: Rows of a picture.
+        width: Columns of a picture.
+        sound: Whether it says which mattes are sound.
+        weight_bytes: Device memory its weights take.
+        scratch_bytes: Device memory it works in.
+        graph: The network it was built of, which then computes its mattes; without one, alpha is
+            the mean over red, green and blue.
+    """
     values = {
+        "graph": graph and str(graph),
         "batches": list(batches),
         "height": height,
         "width": width,
@@ -347,9 +363,10 @@ class FakePlanRuntime:
 class FakeLoadedPlan:
     """A plan on the device; see `models.engines.trt.ports.LoadedPlan`."""
 
-    def __init__(self, runtime: FakePlanRuntime, values: dict[str, int]) -> None:
+    def __init__(self, runtime: FakePlanRuntime, values: dict[str, Any]) -> None:
         self.runtime = runtime
         self.values = values
+        self.network = _network_of(values)
         self._blocks = [runtime.driver.take(values["weight_bytes"])]
         self.closed = False
         runtime.driver.device.n_plans += 1
@@ -357,7 +374,7 @@ class FakeLoadedPlan:
     @property
     def batches(self) -> Sequence[int]:
         """Batch size of each profile."""
-        return tuple(self.values["batches"])  # type: ignore[arg-type]
+        return tuple(self.values["batches"])
 
     @property
     def picture(self) -> tuple[int, int]:
@@ -414,11 +431,19 @@ class FakeContext:
         n, pixels = self._batch, self._plan.values["height"] * self._plan.values["width"]
         at = runtime.driver.device.at
         image = at(self._addresses["image"], n * pixels * 3).reshape(n, height, width, 3)
-        alpha = np.clip(expected_alpha(image).astype(int) + runtime.off_by, 0, 255)
+        alpha = np.clip(self._plan.network(image).astype(int) + runtime.off_by, 0, 255)
         at(self._addresses["alpha"], n * pixels)[:] = alpha.reshape(-1)
         if self._plan.values["sound"]:
             unsound = (image[:, 0, 0] == UNSOUND_PIXEL).all(axis=-1) | runtime.overflows
             at(self._addresses["sound"], n)[:] = ~unsound
+
+
+def _network_of(values: dict[str, Any]) -> Callable[[U8Array], U8Array]:
+    """What computes a plan's mattes."""
+    if values["graph"] is None:
+        return expected_alpha
+    session = InferenceSession(values["graph"], providers=["CPUExecutionProvider"])
+    return lambda batch: np.asarray(session.run(["alpha"], {"image": batch})[0])
 
 
 def expected_alpha(batch: U8Array) -> U8Array:

@@ -1,0 +1,124 @@
+"""A machine with a GPU for the processes of a real server: fakes of the ports, faults by file.
+
+A test makes a folder and starts the server with `environment_of(folder)`. In its processes the
+folder's files say what the machine is and what shall go wrong, at once or while it serves:
+
+- `gpu`: the device's name
+- `taken_mb`: what other processes have of its memory
+- a call of `models.engines.trt.ports.CudaDriver`: the next such call fails with this code of CUDA's
+- `always-` and a call: every such call does
+- `off_by`: levels of 255 that every matte is off by
+- `dies`: the process that loads a plan ends as of a segmentation fault
+- `no_tensorrt`: no TensorRT is installed
+- `no_cpu_engine`: no CPU engine opens
+- `build`: a build is refused (`refuse`), yields nothing, is killed (`die`), or goes on (`wait`)
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from models import engine
+from models.engines.trt.library import INSTALL, Library, find_library
+from models.engines.trt.opening import MACHINE
+from models.engines.trt.ports import DeviceFacts
+from models.errors import EngineUnavailable
+from tests.support.fake_cuda import MIB, FakeDevice, FakeDriver, FakeLoadedPlan, FakePlanRuntime
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
+_VARIABLE = "TEST_MACHINE"
+
+
+def environment_of(folder: Path) -> dict[str, str]:
+    """What makes a server's processes run on the machine of a folder."""
+    paths = [str(Path(__file__).with_name("fake_machine")), str(_REPOSITORY)]
+    return {_VARIABLE: str(folder), "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def machine_folder() -> Path:
+    """The folder of the machine this process is on."""
+    return Path(os.environ[_VARIABLE])
+
+
+def join_machine() -> None:
+    """Put this process on the machine of its environment."""
+    folder = machine_folder()
+    device = WatchedDevice(capacity=16 * 1024 * MIB, folder=folder)
+    drivers: list[WatchedDriver] = []
+
+    def open_driver() -> WatchedDriver:
+        drivers.append(WatchedDriver(device))
+        return drivers[-1]
+
+    MACHINE.probe = lambda: None
+    MACHINE.open_driver = open_driver
+    MACHINE.find_library = lambda: _find_library(folder)
+    MACHINE.open_runtime = lambda _library: WatchedRuntime(
+        drivers[-1], off_by=_number(folder / "off_by")
+    )
+    if (folder / "no_cpu_engine").exists():
+        engine.CPU_ENGINES = ()
+
+
+@dataclass
+class WatchedDevice(FakeDevice):
+    """A device that looks into its folder before every call."""
+
+    folder: Path = Path()
+
+    def entered(self, call: str) -> None:
+        """Fail as a file says."""
+        once, always = self.folder / call, self.folder / f"always-{call}"
+        if once.is_file():
+            self.fail(call, _number(once))
+            once.unlink()
+        elif always.is_file():
+            self.fail(call, _number(always))
+        super().entered(call)
+
+    def insist(self, kept: bool, rule: str) -> None:
+        """Hold a rule; what was broken is written down for the test."""
+        if not kept:
+            with (self.folder / "violations").open("a") as file:
+                file.write(f"{rule}\n")
+        super().insist(kept, rule)
+
+    @property
+    def free_bytes(self) -> int:
+        """What other processes leave."""
+        return max(0, super().free_bytes - _number(self.folder / "taken_mb") * MIB)
+
+
+class WatchedDriver(FakeDriver):
+    """A driver whose device has a name of its own."""
+
+    device: WatchedDevice
+
+    @property
+    def facts(self) -> DeviceFacts:
+        """Which device this is."""
+        name = self.device.folder / "gpu"
+        return replace(super().facts, name=name.read_text()) if name.is_file() else super().facts
+
+
+class WatchedRuntime(FakePlanRuntime):
+    """A runtime that may end the process."""
+
+    def load(self, plan: bytes) -> FakeLoadedPlan:
+        """Deserialise, or die of it."""
+        if (machine_folder() / "dies").exists():
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return super().load(plan)
+
+
+def _find_library(folder: Path) -> Library:
+    if (folder / "no_tensorrt").exists():
+        raise EngineUnavailable(f"TensorRT is not installed; run: {INSTALL}")
+    return find_library()
+
+
+def _number(file: Path) -> int:
+    return int(file.read_text()) if file.is_file() else 0
