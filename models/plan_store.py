@@ -11,7 +11,6 @@ from pathlib import Path
 
 import bentoml
 from bentoml.container import BentoMLContainer  # type: ignore[attr-defined]
-from bentoml.exceptions import BentoMLException
 
 from models.engine import StoredPlan
 from models.engines.trt.plan import PlanManifest
@@ -37,6 +36,8 @@ def register_plan(model: str, plan: bytes, manifest: PlanManifest) -> str:
     name, version = _entry_name(model), manifest.key.digest[:_DIGEST_CHARACTERS]
     folder = _store() / name / version
     shutil.rmtree(folder, ignore_errors=True)
+    # BentoML would look up what was registered last, and fail where that is damaged.
+    (folder.parent / "latest").unlink(missing_ok=True)
     with bentoml.models.create(f"{name}:{version}", labels=_LABELS) as stored:
         Path(stored.path_of(PLAN_FILE)).write_bytes(plan)
         stored.info.metadata.update(manifest.as_metadata())
@@ -46,14 +47,16 @@ def register_plan(model: str, plan: bytes, manifest: PlanManifest) -> str:
 
 def plans_of(model: str) -> tuple[StoredPlan, ...]:
     """Every complete plan of a model; whether one fits is for who opens it to say."""
-    found = []
-    for mark in (_store() / _entry_name(model)).glob(f"*/{_COMPLETE}"):
-        try:
-            stored = bentoml.models.get(f"{mark.parent.parent.name}:{mark.parent.name}")
-        except BentoMLException:
-            continue  # a damaged entry is none
-        found.append(StoredPlan(mark.parent / PLAN_FILE, dict(stored.info.metadata)))
-    return tuple(found)
+    marks = (_store() / _entry_name(model)).glob(f"*/{_COMPLETE}")
+    return tuple(plan for mark in marks if (plan := _open_entry(mark.parent)) is not None)
+
+
+def _open_entry(folder: Path) -> StoredPlan | None:
+    try:
+        stored = bentoml.models.get(f"{folder.parent.name}:{folder.name}")
+        return StoredPlan(folder / PLAN_FILE, dict(stored.info.metadata))
+    except Exception:  # a damaged entry raises whatever its bytes lead to; it is none
+        return None
 
 
 def _entry_name(model: str) -> str:
