@@ -15,9 +15,10 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from models.birefnet import BiRefNet
 from models.engine import Engine, EngineConfig
 from models.engines.pytorch import PyTorchEngine
 from models.spec import Precision
+from scripts.arguments import positive
 from scripts.benchmark_errors import error_of
 from scripts.benchmark_network import TINY, U8Array, make_scenes, seeded_network
 from scripts.gpu_device import DeviceBroken, describe, require_device
@@ -39,13 +41,14 @@ from scripts.gpu_measure import (
     time_forward,
     time_predict,
 )
-from scripts.gpu_others import GraphWriter, Opener, export_graph, look_around
-from scripts.gpu_plan import COMPILED, EAGER, EAGER_S, GMACS_AT_1024, REFERENCE, Case
+from scripts.gpu_others import Opener, Subject, look_around
+from scripts.gpu_plan import COMPILED, EAGER, EAGER_S, REFERENCE, Case, share_of_peak
 from scripts.gpu_profile import profile_operators, time_parts
 from scripts.gpu_report import Report, Row
 
 _ROW_S = 60.0
-_EXPORT_S = 120.0
+# An export and what is built from it; cut short, it leaves nothing.
+_BUILD_S = 120.0
 _FULL_SIDE = 1024
 
 
@@ -112,29 +115,28 @@ class Check:
                         with self._guard(row, limit_s=max(_ROW_S, 3 * case.needs_s)):
                             self._measure(engine, row, case.peak, reference)
 
-    def _measure_others(
-        self, name: str, openers: dict[str, Opener], write_graph: GraphWriter = export_graph
-    ) -> None:
-        """One network on the runtimes beside PyTorch that are here; exported once for all."""
-        rows = [Row(name, label, batch) for label in openers for batch in self._batches]
-        rows = self._to_do(rows, _EXPORT_S)
+    def _measure_others(self, name: str, openers: Mapping[str, Opener]) -> None:
+        """One network on the runtimes beside PyTorch that are here."""
+        with tempfile.TemporaryDirectory() as folder:
+            for label, opener in openers.items():
+                rows = [Row(name, label, batch) for batch in self._batches]
+                self._measure_other(self._to_do(rows, _BUILD_S), opener, Path(folder))
+
+    def _measure_other(self, rows: Sequence[Row], opener: Opener, folder: Path) -> None:
+        """One network on one of them; what it takes to open it has a limit of its own."""
         if not rows:
             return
-        with tempfile.TemporaryDirectory() as folder:
-            graph = Path(folder) / "graph.onnx"
-            with self._guard(*rows, limit_s=3 * _EXPORT_S):
-                reference = self._reference(name)
-                write_graph(self._networks[name], graph, self._side, self._side)
-            for label, opener in openers.items():
-                mine = self._to_do([row for row in rows if row.case == label], EAGER_S)
-                if not mine:
-                    continue
-                with self._guard(*mine):
-                    engine = opener(graph, self._config(Precision.F32))
-                    for row in mine:
+        name, label = rows[0].model, rows[0].case
+        with self._guard(*rows, limit_s=3 * _BUILD_S):
+            reference = self._reference(name)
+            release_cache()  # a builder times its kernels beside what we hold
+            config, note = self._config(None), partial(self._report.note_build, f"{name}, {label}")
+            subject = Subject(self._networks[name], folder, config, self._batches, note)
+            with closing(opener(subject)) as engine:
+                for row in rows:
+                    if self._to_do([row], EAGER_S):
                         with self._guard(row):
                             self._measure(engine, row, engine.info.precision.value, reference)
-                    engine.close()
 
     def _measure(self, engine: Engine, row: Row, peak: str, reference: U8Array) -> None:
         """Fill one row and put it into the report."""
@@ -169,11 +171,9 @@ class Check:
 
     def _peak_share(self, row: Row, peak: str, ms: float) -> float | None:
         """Multiply-adds per second, of what a matrix product reached in the same precision."""
-        gmacs = GMACS_AT_1024.get(row.model)
         reached = self._report.facts["peaks_tflops"].get(peak)
-        if gmacs is None or reached is None or self._side != _FULL_SIDE:
-            return None
-        return float(2 * gmacs * row.batch / ms / reached)  # GFLOP / ms is TFLOP / s
+        known = reached is not None and self._side == _FULL_SIDE
+        return share_of_peak(row.model, row.batch, ms, reached) if known else None
 
     def _profile(self, name: str, case: Case) -> None:
         """Where the time of one picture goes."""
@@ -206,7 +206,7 @@ class Check:
         finally:
             engine.close()
 
-    def _config(self, precision: Precision) -> EngineConfig:
+    def _config(self, precision: Precision | None) -> EngineConfig:
         return EngineConfig(
             height=self._side,
             width=self._side,
@@ -274,8 +274,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--output", type=Path, default=Path("gpu_check.json"), metavar="FILE")
     parser.add_argument("--models", nargs="+", default=["swin_v1_t", "swin_v1_l"], metavar="NAME")
-    parser.add_argument("--side", type=int, default=_FULL_SIDE, help="pixels; a multiple of 32")
-    parser.add_argument("--batches", nargs="+", type=int, default=[1, 2, 4, 8], metavar="N")
+    parser.add_argument("--side", type=positive, default=_FULL_SIDE, help="pixels, whole 32s")
+    parser.add_argument("--batches", nargs="+", type=positive, default=[1, 2, 4, 8], metavar="N")
     parser.add_argument("--budget-s", type=float, default=420, help="skip what takes longer")
     parser.add_argument("--enough-s", type=float, default=1.5, help="of repeating one thing")
     parser.add_argument("--resume", action="store_true", help="keep the rows that FILE has")

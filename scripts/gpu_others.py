@@ -1,11 +1,10 @@
-"""Runtimes beside PyTorch: which of them this machine has, and an open engine of each that it has.
-
-A runtime that gets an engine of its own in `models.engine` is measured without a change here.
-"""
+"""Runtimes beside PyTorch: which of them this machine has, and an open engine of each it has."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,25 +14,46 @@ import numpy.typing as npt
 from models.birefnet import BiRefNet
 from models.catalog import IMAGENET_MEAN, IMAGENET_STD
 from models.engine import (
-    ENGINES,
+    CHECKPOINT_FILE,
+    GRAPH_FILE,
     Engine,
     EngineConfig,
     EngineInfo,
     Headroom,
     ModelFiles,
-    open_engine,
 )
+from models.engines.trt.build import PlanMaker
+from models.engines.trt.library import NAMES, Library, find_libraries
+from models.engines.trt.opening import MACHINE, open_order, order_plan
 from models.errors import EngineIncompatible
 from models.spec import InputSpec, Precision
 
 U8Array = npt.NDArray[np.uint8]
-Opener = Callable[[Path, EngineConfig], Engine]
-GraphWriter = Callable[[BiRefNet, Path, int, int], None]
 
-_EXPORT_NEEDS = ("onnx", "onnxscript")
+_EXPORT_NEEDS = ("onnx", "onnxscript", "safetensors")
 _CUDA = "CUDAExecutionProvider"
-# Their packages by the names under which they are looked for.
-_TENSORRT = {"tensorrt": ("tensorrt",), "tensorrt_rtx": ("tensorrt_rtx", "tensorrt_rtx_bindings")}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network that is to be opened on a runtime.
+
+    Attributes:
+        network: The network, on the CPU, in float32.
+        folder: Where what is made on the way may lie, also for the runtime after this one.
+        config: How to open it; the precision is the runtime's own.
+        batches: Batch sizes it will be run at.
+        note: Told what it cost to get there, in words of the report.
+    """
+
+    network: BiRefNet
+    folder: Path
+    config: EngineConfig
+    batches: Sequence[int]
+    note: Callable[..., None]
+
+
+Opener = Callable[[Subject], Engine]
 
 
 class OnnxRuntimeCuda:
@@ -86,33 +106,53 @@ def look_around() -> tuple[dict[str, Opener], dict[str, str]]:
     if reason:
         reasons["onnxruntime CUDA f32"] = reason
     else:
-        openers["onnxruntime CUDA f32"] = OnnxRuntimeCuda
-    for name, packages in _TENSORRT.items():
-        reason = _why_no_tensorrt(name, packages, missing)
+        openers["onnxruntime CUDA f32"] = open_onnx_runtime
+    installed = {library.name: library for library in find_libraries()}
+    for name in NAMES:
+        reason = _why_no_tensorrt(name in installed, missing)
         if reason:
-            reasons[name] = reason
+            reasons[f"{name} f16"] = reason
         else:
-            openers[name] = _opener_of(name)
+            openers[f"{name} f16"] = partial(build_and_open, installed[name])
     return openers, reasons
 
 
-def export_graph(network: BiRefNet, file: Path, height: int, width: int) -> None:
-    """Write the decomposed graph, the form every runtime takes.
-
-    Args:
-        network: The network, on the CPU, in float32.
-        file: Where it goes.
-        height: Rows of the model input.
-        width: Columns of the model input.
-    """
+def open_onnx_runtime(subject: Subject) -> Engine:
+    """Export the decomposed graph in float32 and open it."""
     from models.export.birefnet import DeformForm, export_birefnet
 
-    spec = InputSpec(height, width, IMAGENET_MEAN, IMAGENET_STD)
-    export_birefnet(network, spec, file, DeformForm.DECOMPOSED)
+    graph, config = subject.folder / GRAPH_FILE, subject.config
+    spec = InputSpec(config.height, config.width, IMAGENET_MEAN, IMAGENET_STD)
+    export_birefnet(subject.network, spec, graph, DeformForm.DECOMPOSED)
+    return OnnxRuntimeCuda(graph, config)
 
 
-def _opener_of(name: str) -> Opener:
-    return lambda graph, config: open_engine(name, ModelFiles(graph), config)
+def build_and_open(library: Library, subject: Subject) -> Engine:
+    """Build a plan as the service would, of a checkpoint, and open it.
+
+    Raises:
+        EngineUnavailable: If there is no device or no driver for it.
+        EngineBuildFailed: If the build fails.
+        EngineIncompatible: If the plan does not open.
+        InferenceFailed: If it opens and does not run.
+    """
+    from safetensors.torch import save_file
+
+    folder = subject.folder
+    files = ModelFiles(folder / GRAPH_FILE, checkpoint=folder / CHECKPOINT_FILE)
+    save_file(subject.network.state_dict(), folder / CHECKPOINT_FILE)
+    config = replace(subject.config, precision=None, cache_dir=folder)
+    order = order_plan(files, config, library, sorted(subject.batches))
+    maker = PlanMaker(folder)
+    maker.plan(order)
+    built = maker.cache.manifest(order.key)
+    subject.note(
+        library=library.label,
+        build_s=built.build_s,
+        plan_mb=round(built.plan_bytes / 1e6, 1),
+        profiles=order.batches,
+    )
+    return open_order(order, config)
 
 
 def _why_no_onnx_runtime(missing: list[str]) -> str | None:
@@ -125,10 +165,10 @@ def _why_no_onnx_runtime(missing: list[str]) -> str | None:
     return f"{' and '.join(missing)} not installed: no graph to run" if missing else None
 
 
-def _why_no_tensorrt(name: str, packages: tuple[str, ...], missing: list[str]) -> str | None:
-    if not any(find_spec(package) for package in packages):
+def _why_no_tensorrt(installed: bool, missing: list[str]) -> str | None:
+    if not installed:
         return "not installed"
-    engines: Mapping[str, object] = ENGINES
-    if name not in engines:
-        return "installed, but there is no engine for it yet"
-    return f"{' and '.join(missing)} not installed: no graph to run" if missing else None
+    no_device = MACHINE.probe()
+    if no_device is not None:
+        return no_device
+    return f"{' and '.join(missing)} not installed: no graph to build from" if missing else None

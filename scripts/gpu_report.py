@@ -11,6 +11,8 @@ from typing import Any
 
 _DONE = "ok"
 _SKIPPED = "skipped"
+#: Facts that stand above the table: without them a number says nothing.
+_HEADING = ("device", "driver", "cuda", "torch", "date", "command")
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,10 @@ class Report:
         self.facts.update(facts)
         self.write()
 
+    def note_build(self, what: str, **cost: Any) -> None:
+        """Put in what it took to build something that rows are measured on."""
+        self.note(builds={**self.facts.get("builds", {}), what: cost})
+
     def write(self) -> None:
         """Write, so that a kill at any moment leaves the old file or the new one."""
         content = {**self.facts, "rows": [asdict(row) for row in self.rows.values()]}
@@ -114,8 +120,17 @@ class Report:
         os.replace(half, self.file)
 
     def as_markdown(self) -> str:
-        """The rows as a table, and what was skipped or failed below it."""
-        return "\n".join([*self._table(), "", *self._rest()])
+        """What the numbers belong to, the rows as a table, and what was skipped or failed."""
+        return "\n".join([*self._heading(), "", *self._table(), "", *self._rest()])
+
+    def _heading(self) -> Iterator[str]:
+        for name in _HEADING:
+            if name in self.facts:
+                yield f"- {name}: {self.facts[name]}"
+        peaks = self.facts.get("peaks_tflops", {})
+        if peaks:
+            reached = ", ".join(f"{name} {peak:.1f}" for name, peak in peaks.items())
+            yield f"- peaks, TFLOP/s: {reached}"
 
     def _table(self) -> Iterator[str]:
         yield (
@@ -135,6 +150,8 @@ class Report:
                 )
 
     def _rest(self) -> Iterator[str]:
+        for what, cost in self.facts.get("builds", {}).items():
+            yield f"- {what}: " + ", ".join(f"{name} {value}" for name, value in cost.items())
         for name, reason in self.facts.get("not_run", {}).items():
             yield f"- {name}: {reason}"
         for row in self.rows.values():

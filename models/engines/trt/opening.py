@@ -6,7 +6,7 @@ library first, TensorRT's objects only once that answered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +53,20 @@ def lack_of_tensorrt() -> str | None:
     return None
 
 
-def order_plan(files: ModelFiles, config: EngineConfig) -> PlanOrder:
+def order_plan(
+    files: ModelFiles,
+    config: EngineConfig,
+    library: Library | None = None,
+    batches: Sequence[int] = BATCHES,
+) -> PlanOrder:
     """Say which plan a model needs here.
+
+    Args:
+        files: The model.
+        config: How it will be opened.
+        library: What shall build and run it; None for the best that is installed.
+        batches: Batch sizes to have a profile for, smallest first; those the device has no memory
+            for are left out.
 
     Raises:
         EngineUnavailable: If there is no device, no driver for it or no TensorRT; says what to do.
@@ -62,7 +74,7 @@ def order_plan(files: ModelFiles, config: EngineConfig) -> PlanOrder:
     reason = MACHINE.probe()
     if reason is not None:
         raise EngineUnavailable(f"TensorRT needs a CUDA device: {reason}")
-    library = MACHINE.find_library()
+    library = library or MACHINE.find_library()
     try:
         driver = MACHINE.open_driver()
         try:
@@ -73,8 +85,8 @@ def order_plan(files: ModelFiles, config: EngineConfig) -> PlanOrder:
         raise EngineUnavailable(f"the CUDA driver refuses: {refused}") from refused
     area = config.height * config.width / _PIXELS
     most = min(config.max_batch, device.total_bytes // (_BYTES_PER_PICTURE * area))
-    batches = tuple(n for n in BATCHES if n <= most) or BATCHES[:1]
-    return PlanOrder(files, config.height, config.width, library, device, batches)
+    fitting = tuple(n for n in batches if n <= most) or tuple(batches[:1])
+    return PlanOrder(files, config.height, config.width, library, device, fitting)
 
 
 def open_tensorrt(files: ModelFiles, config: EngineConfig) -> TensorRtEngine:
@@ -86,12 +98,16 @@ def open_tensorrt(files: ModelFiles, config: EngineConfig) -> TensorRtEngine:
         EngineIncompatible: If one in the model store is not, or the plan does not open.
         InferenceFailed: If it opens and does not run.
     """
-    order = order_plan(files, config)
+    return open_order(order_plan(files, config), config)
+
+
+def open_order(order: PlanOrder, config: EngineConfig) -> TensorRtEngine:
+    """Open the plan of an order; see `open_tensorrt`."""
     if config.precision not in (None, order.precision):
         raise EngineIncompatible(f"TensorRT runs this model in {order.precision.value} only")
     folder = _folder(config)
     cache = PlanCache(folder / PLANS_FOLDER)
-    plan = _stored_plan(order, files.plans) or _cached_plan(order, cache)
+    plan = _stored_plan(order, order.files.plans) or _cached_plan(order, cache)
     with _survived(_mark_of(folder / PLANS_FOLDER, order)):
         engine = TensorRtEngine(
             plan,

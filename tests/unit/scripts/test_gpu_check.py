@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from models.birefnet import build_birefnet
 from models.birefnet.backbones import BACKBONES
-from models.engine import Engine, EngineConfig
+from models.engine import Engine, ModelFiles, open_engine
+from models.engines.trt.opening import MACHINE
 from models.errors import EngineIncompatible
 from scripts.benchmark_network import make_scenes
 from scripts.gpu_check import Check, _parse, main
-from scripts.gpu_others import _opener_of
-from scripts.gpu_plan import COMPILED, EAGER, GMACS_AT_1024, REFERENCE
+from scripts.gpu_others import Subject, build_and_open, look_around
+from scripts.gpu_plan import COMPILED, EAGER, GMACS_AT_1024, REFERENCE, share_of_peak
 from scripts.gpu_profile import PARTS
 from scripts.gpu_report import Report, Row
+from tests.support.fake_cuda import FakeDevice
+from tests.support.fake_machine import put_in_device
+from tests.support.fake_tensorrt import LIBRARY, install_fake_tensorrt
 from tests.support.graphs import write_graph
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="tests what happens on a CPU")
@@ -61,7 +69,7 @@ def test_what_cannot_run_here_says_why(output: Path) -> None:
     rows = rows_of(output)
     assert rows["f16 channels_last graph", 1]["status"] == "skipped: needs CUDA"
     assert "no f16 here" in rows["f16 channels_last", 1]["status"]
-    assert "tensorrt" in json.loads(output.read_text())["not_run"]
+    assert {"tensorrt f16", "tensorrt_rtx f16"} <= set(json.loads(output.read_text())["not_run"])
 
 
 def test_parts_and_operators_are_profiled(output: Path) -> None:
@@ -180,19 +188,103 @@ def test_other_runtimes_come_before_what_takes_long_to_compile(tmp_path: Path) -
     assert order.index("other") < order.index("f16 compiled")
 
 
-def open_broken(graph: Path, config: EngineConfig) -> Engine:
+def open_broken(subject: Subject) -> Engine:
     raise EngineIncompatible("this runtime takes nothing")
 
 
-def write_small_graph(network: object, file: Path, height: int, width: int) -> None:
-    write_graph(file.parent).rename(file)
+def open_small(subject: Subject) -> Engine:
+    return open_engine("onnxruntime", ModelFiles(write_graph(subject.folder)), subject.config)
 
 
-def test_other_runtimes_are_measured_on_a_graph_and_may_fail(check: Check) -> None:
-    check._measure_others(
-        "tiny", {"broken": open_broken, "ort": _opener_of("onnxruntime")}, write_small_graph
-    )
+def test_other_runtimes_are_measured_and_may_fail(check: Check) -> None:
+    check._measure_others("tiny", {"broken": open_broken, "ort": open_small})
     rows = check._report.rows
     assert (rows["tiny", "ort", 2].predict_ms or 0) > 0
     assert rows["tiny", "ort", 2].forward_ms is None
     assert "takes nothing" in rows["tiny", "broken", 1].status
+
+
+@pytest.fixture
+def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDevice]:
+    """What TensorRT takes for a device, and a TensorRT; PyTorch goes on seeing none."""
+    device = FakeDevice(capacity=16 << 30)
+    put_in_device(monkeypatch, device)
+    install_fake_tensorrt(monkeypatch, tmp_path / "library")
+    yield device
+    device.assert_clean()
+
+
+def test_a_tensorrt_that_has_no_device_says_so(
+    device: FakeDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "tensorrt f16" in look_around()[0]
+    monkeypatch.setattr(MACHINE, "probe", lambda: "there is no driver")
+    openers, reasons = look_around()
+    assert "tensorrt f16" not in openers
+    assert reasons["tensorrt f16"] == "there is no driver"
+
+
+@pytest.mark.usefixtures("device")
+def test_a_build_that_fails_has_its_reason_in_the_rows_and_the_check_goes_on(check: Check) -> None:
+    # The tiny network is of no backbone that a checkpoint can have: its export refuses it.
+    openers = {"tensorrt f16": partial(build_and_open, LIBRARY), "ort": open_small}
+    check._measure_others("tiny", openers)
+    rows = check._report.rows
+    for batch in (1, 2):
+        status = rows["tiny", "tensorrt f16", batch].status
+        assert status.startswith("failed: EngineBuildFailed: weights.safetensors has a backbone")
+        assert rows["tiny", "ort", batch].status == "ok"
+    assert "builds" not in check._report.facts
+
+
+@pytest.mark.usefixtures("device")
+def test_a_build_that_takes_too_long_is_ended(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scripts.gpu_check._BUILD_S", 0.1)
+    check._reference("tiny")
+    started = time.monotonic()
+    check._measure_others("tiny", {"tensorrt f16": partial(build_and_open, LIBRARY)})
+    assert "TimeIsUp" in check._report.rows["tiny", "tensorrt f16", 1].status
+    assert time.monotonic() - started < 10
+    assert not psutil.Process().children()
+
+
+@pytest.mark.slow
+def test_a_plan_is_built_for_the_batches_of_the_report_and_measured(
+    tmp_path: Path, device: FakeDevice
+) -> None:
+    report = Report(tmp_path / "gpu.json", {"peaks_tflops": {"f16": 1.0}})
+    options = ["--models", "pvt_v2_b0", "--side", "64", "--batches", "3", "1", "--enough-s", "0"]
+    check = Check(report, _parse(options), deadline=time.monotonic() + 600)
+    openers, _ = look_around()
+    check._measure_others("pvt_v2_b0", {"tensorrt f16": openers["tensorrt f16"]})
+    rows = [report.rows["pvt_v2_b0", "tensorrt f16", batch] for batch in (1, 3)]
+    assert [row.status for row in rows] == ["ok", "ok"]
+    assert all((row.predict_ms or 0) > 0 for row in rows)
+    assert all((row.error_mean or 0) > 0 for row in rows)  # a fake plan's mattes are not its own
+    (built,) = json.loads(report.file.read_text())["builds"].items()
+    assert built[0] == "pvt_v2_b0, tensorrt f16"
+    assert built[1]["library"] == "tensorrt 99.0"
+    assert built[1]["profiles"] == [1, 3]
+    assert built[1]["build_s"] > 0
+    assert "- pvt_v2_b0, tensorrt f16: library tensorrt 99.0, build_s" in report.as_markdown()
+
+
+def test_a_share_of_the_peak_is_the_products_done_in_the_time() -> None:
+    assert share_of_peak("swin_v1_t", 2, ms=10, peak_tflops=242.72) == pytest.approx(0.5)
+    assert share_of_peak("tiny", 1, ms=10, peak_tflops=100) is None
+
+
+def test_the_table_says_what_it_belongs_to(output: Path) -> None:
+    text = Report.resume(output).as_markdown()
+    assert "- device: cpu" in text
+    assert re.search(r"^- date: 20\d\d-", text, re.MULTILINE)
+    assert "- command: python -m scripts.gpu_check --smoke" in text
+    assert "- peaks, TFLOP/s: f16 " in text
+
+
+@pytest.mark.parametrize("wrong", [["--batches", "0"], ["--side", "-32"]])
+def test_sizes_that_make_no_sense_are_refused(wrong: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        _parse(wrong)

@@ -1,0 +1,17 @@
+"""Words of a command line in, values that make sense out; argparse says which do not."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+
+
+def positive(word: str) -> int:
+    """Read a whole number of at least 1.
+
+    Raises:
+        ArgumentTypeError: If it is none.
+    """
+    number = int(word) if word.isascii() and word.isdigit() else 0
+    if number < 1:
+        raise ArgumentTypeError(f"{word} is no whole number of at least 1")
+    return number
