@@ -15,34 +15,39 @@ from tqdm import tqdm
 
 from models.engine import EngineConfig
 from models.engines.trt.build import PLANS_FOLDER, PlanMaker, PlanOrder
+from models.engines.trt.cache import PlanCache
 from models.engines.trt.opening import forget_deaths, order_plan
 from models.errors import BackgroundRemovalError, EngineIncompatible
 from models.plan_store import register_plan
-from models.store import RegisteredModel, resolve
+from models.store import RegisteredModel
+from scripts.arguments import positive
+from scripts.served_model import served_model
 from service.engine_wishes import CUDA_BATCH
 from service.settings import read_settings
+
+_NOT_THERE = "not there: would be built"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse, build, print; 1 when it could not be done."""
     settings = read_settings()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default=settings.model, help="name in the catalogue, or auto")
+    parser.add_argument("--model", help="name in the catalogue, or auto; else what is served")
     parser.add_argument("--cache-dir", type=Path, default=settings.cache_dir, metavar="FOLDER")
-    parser.add_argument("--batch-size", type=int, default=settings.batch_size or CUDA_BATCH)
+    parser.add_argument("--batch-size", type=positive, default=settings.batch_size or CUDA_BATCH)
     parser.add_argument("--dry-run", action="store_true", help="say what would be built")
     parser.add_argument("--again", action="store_true", help="build even if it is there")
     parser.add_argument("--register", action="store_true", help="into the model store as well")
     options = parser.parse_args(arguments)
     try:
-        model = resolve(options.model)
+        model = served_model(options.model, settings)
         order = _order(model, options)
         _describe(order)
         if options.dry_run:
             print(_state_of(order, options.cache_dir))
             return 0
         _build(model, order, options)
-    except BackgroundRemovalError as failure:
+    except (BackgroundRemovalError, OSError) as failure:  # a full disk, a folder of somebody else's
         print(f"build_engine: {failure}", file=sys.stderr)
         return 1
     return 0
@@ -65,11 +70,14 @@ def _describe(order: PlanOrder) -> None:
 
 
 def _state_of(order: PlanOrder, folder: Path) -> str:
+    if not (folder / PLANS_FOLDER).is_dir():  # to look must not make it
+        return _NOT_THERE
+    cache = PlanCache(folder / PLANS_FOLDER)
     try:
-        known = PlanMaker(folder).cache.find(order.key)
+        known = cache.find(order.key)
     except EngineIncompatible as broken:
         return f"there, but not usable ({broken}): would be built anew"
-    return f"there: {len(known) / 1e6:.0f} MB" if known else "not there: would be built"
+    return f"there: {len(known) / 1e6:.0f} MB" if known else _NOT_THERE
 
 
 def _build(model: RegisteredModel, order: PlanOrder, options: argparse.Namespace) -> None:

@@ -13,49 +13,63 @@ import time
 
 import numpy as np
 
-from models.errors import BackgroundRemovalError
+from models.errors import BackgroundRemovalError, EngineUnavailable
 from models.matting.preprocess import fit
-from models.store import resolve
+from models.store import RegisteredModel
+from scripts.arguments import positive
+from scripts.served_model import served_model
 from service.engine_wishes import wishes_of
 from service.engines import ServedEngines
 from service.settings import read_settings
 
 _ROUNDS = 5
 _GREY = 128
+# Whatever else the settings prefer: this is about TensorRT.
+_ASKED = {"engine": "tensorrt", "use_tensorrt": True, "build_engine": "block"}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse, warm, print; 1 when TensorRT does not run here."""
     settings = read_settings()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default=settings.model, help="name in the catalogue, or auto")
-    parser.add_argument("--rounds", type=int, default=_ROUNDS)
+    parser.add_argument("--model", help="name in the catalogue, or auto; else what is served")
+    parser.add_argument("--rounds", type=positive, default=_ROUNDS)
     options = parser.parse_args(arguments)
-    asked = settings.model_copy(update={"use_tensorrt": True, "build_engine": "block"})
     try:
-        model = resolve(options.model)
-        engines = ServedEngines(wishes_of(asked), model)
-    except BackgroundRemovalError as failure:
+        model = served_model(options.model, settings)
+        engines = ServedEngines(wishes_of(settings.model_copy(update=_ASKED)), model)
+        try:
+            _warm(engines, model, options.rounds)
+        finally:
+            engines.close()
+    except (BackgroundRemovalError, OSError) as failure:  # a folder that cannot be written
         print(f"warmup_tensorrt: {failure}", file=sys.stderr)
         return 1
-    try:
-        told = engines.describe()
-        if told["engine"] != "tensorrt":
-            print(f"warmup_tensorrt: {'; '.join(told['notes'])}", file=sys.stderr)
-            return 1
-        picture = np.full((1080, 1920, 3), _GREY, np.uint8)
-        batch = fit(picture, model.spec.input.height, model.spec.input.width)[None]
-        times = []
-        for turn in range(options.rounds):
-            started = time.perf_counter()
-            engines.predict(batch)
-            times.append((time.perf_counter() - started) * 1e3)
-            print(f"round {turn + 1} of {options.rounds}: {times[-1]:.1f} ms")
-        print(f"{told['runtime']} {told['precision']}: median {statistics.median(times):.1f} ms")
-        print(f"GPU memory free: {engines.describe()['gpu_memory_free_mb']:.0f} MB")
-    finally:
-        engines.close()
     return 0
+
+
+def _warm(engines: ServedEngines, model: RegisteredModel, rounds: int) -> None:
+    """Run it, and print what every round took.
+
+    Raises:
+        EngineUnavailable: If it is not TensorRT that runs.
+        InferenceFailed: If nothing does.
+    """
+    told = engines.describe()
+    if told["engine"] != "tensorrt":
+        raise EngineUnavailable("; ".join(told["notes"]) or f"{told['engine']} runs instead")
+    picture = np.full((1080, 1920, 3), _GREY, np.uint8)
+    batch = fit(picture, model.spec.input.height, model.spec.input.width)[None]
+    times = []
+    for turn in range(rounds):
+        started = time.perf_counter()
+        outcome = engines.predict(batch)
+        times.append((time.perf_counter() - started) * 1e3)
+        if outcome.retried_on_cpu:
+            raise EngineUnavailable(f"TensorRT failed; {outcome.engine} did round {turn + 1}")
+        print(f"round {turn + 1} of {rounds}: {times[-1]:.1f} ms")
+    print(f"{told['runtime']} {told['precision']}: median {statistics.median(times):.1f} ms")
+    print(f"GPU memory free: {engines.describe()['gpu_memory_free_mb']:.0f} MB")
 
 
 if __name__ == "__main__":

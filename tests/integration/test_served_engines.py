@@ -27,11 +27,11 @@ from service.engine_wishes import EngineWishes
 from service.engines import ServedEngines
 from tests.support.fake_cuda import (
     FakeDevice,
-    FakeDriver,
     FakePlanRuntime,
     expected_alpha,
     make_fake_plan,
 )
+from tests.support.fake_machine import put_in_device
 from tests.support.graphs import SIZE, make_spec, write_checkpoint
 
 PLAN = make_fake_plan((1, 2, 4, 8), SIZE, SIZE)
@@ -70,16 +70,8 @@ def no_device(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDevice]:
     device = FakeDevice()
-    drivers: list[FakeDriver] = []
-
-    def open_driver() -> FakeDriver:
-        drivers.append(FakeDriver(device))
-        return drivers[-1]
-
-    monkeypatch.setattr(MACHINE, "probe", lambda: None)
-    monkeypatch.setattr(MACHINE, "open_driver", open_driver)
+    put_in_device(monkeypatch, device)
     monkeypatch.setattr(MACHINE, "find_library", lambda: LIBRARY)
-    monkeypatch.setattr(MACHINE, "open_runtime", lambda _library: FakePlanRuntime(drivers[-1]))
     yield device
     device.assert_clean()
 

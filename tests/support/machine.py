@@ -1,17 +1,17 @@
 """A machine with a GPU for the processes of a real server: fakes of the ports, faults by file.
 
-A test makes a folder and starts the server with `environment_of(folder)`. In its processes the
-folder's files say what the machine is and what shall go wrong, at once or while it serves:
+`make_machine` makes a folder; the environment it gives puts a server's processes on it. Its files
+say what the machine is and what shall go wrong, at once or while it serves:
 
 - `gpu`: the device's name
 - `taken_mb`: what other processes have of its memory
 - a call of `models.engines.trt.ports.CudaDriver`: the next such call fails with this code of CUDA's
-- `always-` and a call: every such call does
 - `off_by`: levels of 255 that every matte is off by
 - `dies`: the process that loads a plan ends as of a segmentation fault
 - `no_tensorrt`: no TensorRT is installed
 - `no_cpu_engine`: no CPU engine opens
-- `build`: a build is refused (`refuse`), yields nothing, is killed (`die`), or goes on (`wait`)
+- `build`: what becomes of a build; see `tests.support.fake_tensorrt`
+- `violations`: rules that were broken, for the test to read
 """
 
 from __future__ import annotations
@@ -27,25 +27,31 @@ from models.engines.trt.opening import MACHINE
 from models.engines.trt.ports import DeviceFacts
 from models.errors import EngineUnavailable
 from tests.support.fake_cuda import MIB, FakeDevice, FakeDriver, FakeLoadedPlan, FakePlanRuntime
+from tests.support.fake_tensorrt import write_fake_tensorrt
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _VARIABLE = "TEST_MACHINE"
 
 
-def environment_of(folder: Path) -> dict[str, str]:
-    """What makes a server's processes run on the machine of a folder."""
-    paths = [str(Path(__file__).with_name("fake_machine")), str(_REPOSITORY)]
-    return {_VARIABLE: str(folder), "PYTHONPATH": os.pathsep.join(paths)}
+def make_machine(folder: Path) -> dict[str, str]:
+    """Make a machine.
 
+    Args:
+        folder: Where; must not be there. Python imports `sitecustomize` of it before anything else.
 
-def machine_folder() -> Path:
-    """The folder of the machine this process is on."""
-    return Path(os.environ[_VARIABLE])
+    Returns:
+        Environment of the processes that shall be on it.
+    """
+    folder.mkdir()
+    write_fake_tensorrt(folder, computes=True)
+    lines = ("from tests.support.machine import join_machine", "", "join_machine()", "")
+    (folder / "sitecustomize.py").write_text("\n".join(lines))
+    return {_VARIABLE: str(folder), "PYTHONPATH": f"{folder}{os.pathsep}{_REPOSITORY}"}
 
 
 def join_machine() -> None:
     """Put this process on the machine of its environment."""
-    folder = machine_folder()
+    folder = Path(os.environ[_VARIABLE])
     device = WatchedDevice(capacity=16 * 1024 * MIB, folder=folder)
     drivers: list[WatchedDriver] = []
 
@@ -71,12 +77,10 @@ class WatchedDevice(FakeDevice):
 
     def entered(self, call: str) -> None:
         """Fail as a file says."""
-        once, always = self.folder / call, self.folder / f"always-{call}"
-        if once.is_file():
-            self.fail(call, _number(once))
-            once.unlink()
-        elif always.is_file():
-            self.fail(call, _number(always))
+        fault = self.folder / call
+        if fault.is_file():
+            self.fail(call, _number(fault))
+            fault.unlink()
         super().entered(call)
 
     def insist(self, kept: bool, rule: str) -> None:
@@ -107,9 +111,11 @@ class WatchedDriver(FakeDriver):
 class WatchedRuntime(FakePlanRuntime):
     """A runtime that may end the process."""
 
+    driver: WatchedDriver
+
     def load(self, plan: bytes) -> FakeLoadedPlan:
         """Deserialise, or die of it."""
-        if (machine_folder() / "dies").exists():
+        if (self.driver.device.folder / "dies").exists():
             os.kill(os.getpid(), signal.SIGSEGV)
         return super().load(plan)
 

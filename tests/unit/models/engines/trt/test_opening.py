@@ -17,11 +17,10 @@ from models.errors import EngineIncompatible, EngineNotBuilt, EngineUnavailable
 from models.spec import Precision
 from tests.support.fake_cuda import (
     FakeDevice,
-    FakeDriver,
-    FakePlanRuntime,
     expected_alpha,
     make_fake_plan,
 )
+from tests.support.fake_machine import put_in_device
 
 SIDE = 32
 PLAN = make_fake_plan((1, 2, 4, 8), SIDE, SIDE)
@@ -31,16 +30,8 @@ PLAN = make_fake_plan((1, 2, 4, 8), SIDE, SIDE)
 def device(monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
     """A machine with a device, its driver and a TensorRT."""
     device = FakeDevice()
-    drivers: list[FakeDriver] = []
-
-    def open_driver() -> FakeDriver:
-        drivers.append(FakeDriver(device))
-        return drivers[-1]
-
-    monkeypatch.setattr(MACHINE, "probe", lambda: None)
-    monkeypatch.setattr(MACHINE, "open_driver", open_driver)
+    put_in_device(monkeypatch, device)
     monkeypatch.setattr(MACHINE, "find_library", lambda: Library("tensorrt", "fake", "11.4"))
-    monkeypatch.setattr(MACHINE, "open_runtime", lambda _library: FakePlanRuntime(drivers[-1]))
     return device
 
 
