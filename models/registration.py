@@ -99,6 +99,8 @@ def _export_into_store(spec: ModelSpec, checkpoint: Path, sha256: str) -> None:
     from models.export.graphs import export
 
     tag = f"{spec.name.lower()}:{version_of(sha256)}"
+    # BentoML would look up what was registered last, and fail where that is damaged.
+    (folder_of(spec.name) / "latest").unlink(missing_ok=True)
     with torch_or_say_so(), bentoml.models.create(tag, labels=_LABELS) as stored:
         folder = Path(stored.path)
         export(checkpoint, spec, folder)

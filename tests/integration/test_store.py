@@ -175,6 +175,14 @@ def test_an_entry_whose_description_is_damaged_blocks_nothing_and_is_repaired(
     assert found.endswith(" tiny True")
 
 
+def test_a_damaged_version_does_not_keep_the_next_one_out(checkpoint: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    run(checkpoint, home, "hash-unpublished", "register")
+    (_entry(home) / "model.yaml").write_bytes(b"\xff\xfe{")
+    registered, found = run(checkpoint, home, "hash-unpublished", "change", "register", "tiny")[-2:]
+    assert found.split()[1] == registered.split()[1]
+
+
 def test_an_entry_that_lacks_a_part_of_its_manifest_is_not_known(
     checkpoint: Path, tmp_path: Path
 ) -> None:
