@@ -1,0 +1,74 @@
+"""A folder of pictures through BentoML's asynchronous client, a few at a time.
+
+`python examples/async_client.py portraits cutouts [http://localhost:55433]`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from bentoml import AsyncHTTPClient
+from bentoml.exceptions import BentoMLException
+
+AT_ONCE = (
+    3  # what the service lets one client have under way; see BIREFNET_MAX_IN_FLIGHT_PER_CLIENT
+)
+PATIENCE_S = 15.0  # until the next try where it was too much for the minute
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
+
+
+async def remove_backgrounds(sources: Path, targets: Path, address: str) -> list[str]:
+    """Send every picture of a folder; what fails does not keep the others.
+
+    Returns:
+        One sentence for each picture that came to nothing.
+    """
+    pictures = iter(sorted(file for file in sources.iterdir() if file.suffix.lower() in SUFFIXES))
+    targets.mkdir(parents=True, exist_ok=True)
+    faults: list[str] = []
+    async with asyncio.TaskGroup() as group:
+        for _ in range(AT_ONCE):
+            group.create_task(work(pictures, targets, address, faults))
+    return sorted(faults)
+
+
+async def work(pictures: Iterator[Path], targets: Path, address: str, faults: list[str]) -> None:
+    """Send one picture after the other.
+
+    Each worker has a client of its own: a BentoML client closes the files of all its calls as soon
+    as one of them ends.
+    """
+    async with AsyncHTTPClient(address, timeout=120) as client:
+        for source in pictures:
+            try:
+                cutout = await patiently(client, source)
+                shutil.copyfile(cutout, targets / f"{source.stem}.png")
+            except BentoMLException as refused:
+                faults.append(f"{source.name}: {refused}")
+
+
+async def patiently(client: AsyncHTTPClient, source: Path) -> Path:
+    """The cutout of one picture, waiting where the minute's share is used up."""
+    while True:
+        try:
+            cutout: Path = await client.remove_background(image=source)
+        except BentoMLException as refused:
+            if refused.error_code != 429:
+                raise
+            await asyncio.sleep(PATIENCE_S)
+        else:
+            return cutout
+
+
+if __name__ == "__main__":
+    sources, targets, *address = sys.argv[1:]
+    faults = asyncio.run(
+        remove_backgrounds(Path(sources), Path(targets), *(address or ["http://localhost:55433"]))
+    )
+    for fault in faults:
+        print(fault)
+    sys.exit(1 if faults else 0)

@@ -1,0 +1,38 @@
+"""One picture through the client BentoML makes of the running service.
+
+`python examples/sync_client.py portrait.jpg cutout.png [http://localhost:55433]`
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from bentoml import SyncHTTPClient
+from bentoml.exceptions import BentoMLException
+
+
+def remove_background(source: Path, target: Path, address: str) -> None:
+    """Send a picture, keep its cutout.
+
+    Args:
+        source: JPEG, PNG, WebP or BMP.
+        target: Where the cutout goes, a PNG with an alpha channel.
+        address: Of the service.
+
+    Raises:
+        BentoMLException: If the service refuses the picture; its `error_code` is the HTTP status.
+    """
+    with SyncHTTPClient(address, timeout=120) as client:
+        cutout = client.remove_background(image=source, smoothing=True)
+        shutil.copyfile(cutout, target)  # it lies in a folder that goes with the client
+
+
+if __name__ == "__main__":
+    source, target, *address = sys.argv[1:]
+    try:
+        remove_background(Path(source), Path(target), *(address or ["http://localhost:55433"]))
+    except BentoMLException as refused:
+        sys.exit(f"{source}: {refused}")
+    print(target)
