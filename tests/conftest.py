@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,6 +23,7 @@ _SHOWN = (
     "pillow",
     "openvino",
 )
+_TENSORRT = frozenset({"tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"})
 _OURS = ("BIREFNET_", "LOG_LEVEL", "LOG_FILE")
 
 
@@ -36,6 +38,15 @@ def _no_operator_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.upper().startswith(_OURS):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_tensorrt_in_this_process(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No test loads TensorRT here: without a driver its objects can end every test after it."""
+    loaded = _TENSORRT & sys.modules.keys()
+    yield
+    if request.node.get_closest_marker("gpu") is None:
+        assert _TENSORRT & sys.modules.keys() == loaded
 
 
 @pytest.fixture

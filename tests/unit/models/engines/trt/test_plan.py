@@ -5,11 +5,10 @@ from dataclasses import fields, replace
 import pytest
 
 from models.engines.trt.plan import PlanKey, PlanManifest
-from models.engines.trt.ports import DeviceFacts
 from models.errors import EngineIncompatible
 from models.spec import Precision
+from tests.support.plans import DEVICE
 
-DEVICE = DeviceFacts("Tesla T4", (7, 5), 12040, "550.54.15", 16 << 30)
 KEY = PlanKey.of("a" * 64, "tensorrt 11.4.0.106", DEVICE, Precision.F16, (1, 4, 8))
 OTHER = {
     "source": "b" * 64,
