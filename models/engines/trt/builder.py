@@ -48,8 +48,8 @@ def build_plan(
     parser = trt.OnnxParser(network, logger)
     progress("parse", 0, 1)
     if not parser.parse_from_file(str(graph)):
-        said = "; ".join(parser.get_error(i).desc() for i in range(parser.num_errors))
-        raise EngineBuildFailed(f"TensorRT does not take the graph: {said or errors.last}")
+        refused = "; ".join(_say(parser.get_error(i)) for i in range(parser.num_errors))
+        raise EngineBuildFailed(f"TensorRT does not take the graph: {refused or errors.last}")
     progress("parse", 1, 1)
     config = builder.create_builder_config()
     for batch in batches:
@@ -63,6 +63,12 @@ def build_plan(
     if timing_cache and timings:
         _write_timing_cache(timings, timing_cache)
     return plan
+
+
+def _say(error: Any) -> str:
+    """What a parser refuses, the operator first if it is one, in one line."""
+    operator, reason = error.node_operator(), " ".join(error.desc().split())
+    return f"{operator}: {reason}" if operator else reason
 
 
 class _Errors:
