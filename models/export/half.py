@@ -1,8 +1,8 @@
 """A BiRefNet's checkpoint in, the half-precision graph that TensorRT is built from out.
 
-`python -m models.export.half CHECKPOINT HEIGHT WIDTH FILE`: in a process of its own, since
-PyTorch's memory should not stay in a service's. The reason of a failure goes to standard output as
-JSON.
+`python -m models.export.half CHECKPOINT HEIGHT WIDTH FILE PARENT`: in a process of its own, since
+PyTorch's memory should not stay in a service's; it ends with its parent. The reason of a failure
+goes to standard output as JSON.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.catalog import IMAGENET_MEAN, IMAGENET_STD
+from models.child import end_with
 from models.engine import torch_or_say_so
 from models.errors import BackgroundRemovalError
 from models.spec import InputSpec
@@ -42,7 +43,8 @@ def export_half(checkpoint: Path, height: int, width: int, file: Path) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Export one; see the module."""
-    checkpoint, height, width, file = arguments
+    checkpoint, height, width, file, parent = arguments
+    end_with(int(parent))
     try:
         export_half(Path(checkpoint), int(height), int(width), Path(file))
     except BackgroundRemovalError as failure:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -15,6 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
+
+from filelock import FileLock
 
 import models
 from models.engine import ModelFiles
@@ -111,7 +114,7 @@ class PlanMaker:
         graph = self._graph(order)
         command = ["models.engines.trt.builder", "--library", order.library.label]
         command += ["--graph", str(graph), "--plan", str(target)]
-        command += ["--batches", *map(str, order.batches)]
+        command += ["--batches", *map(str, order.batches), "--parent", str(os.getpid())]
         if order.library.name == "tensorrt":
             self._timings.mkdir(mode=0o700, exist_ok=True)
             kernels = f"{order.library.label} {order.device.name}".replace(" ", "-")
@@ -130,18 +133,23 @@ class PlanMaker:
         if order.files.checkpoint is None:
             return order.files.graph
         graph = self._graphs / f"{order.source[:32]}.onnx"
-        if not graph.is_file():
-            self._graphs.mkdir(mode=0o700, parents=True, exist_ok=True)
-            unfinished = graph.with_suffix(".part")
-            shape = [str(order.height), str(order.width)]
-            self._progress("export the graph", 0, 1)
-            checkpoint = str(order.files.checkpoint)
-            try:
-                self._run(["models.export.half", checkpoint, *shape, str(unfinished)])
-                unfinished.replace(graph)
-            finally:
-                unfinished.unlink(missing_ok=True)
+        self._graphs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # A lock of its own: plans of several devices or batch sizes are built from one graph.
+        with FileLock(graph.with_suffix(".lock")):
+            if not graph.is_file():
+                self._export(order, order.files.checkpoint, graph)
         return graph
+
+    def _export(self, order: PlanOrder, checkpoint: Path, graph: Path) -> None:
+        unfinished = graph.with_suffix(".part")
+        shape = [str(order.height), str(order.width)]
+        self._progress("export the graph", 0, 1)
+        try:
+            command = ["models.export.half", str(checkpoint), *shape, str(unfinished)]
+            self._run([*command, str(os.getpid())])
+            unfinished.replace(graph)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
     def _run(self, command: Sequence[str]) -> None:
         """Run one module to its end, passing on what it says of its progress.

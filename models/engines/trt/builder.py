@@ -1,7 +1,8 @@
 """An ONNX graph in, a plan out: TensorRT's builder, in a process of its own.
 
 `python -m models.engines.trt.builder` is what `build.py` starts. A build takes minutes and
-gigabytes, and ends its process when it goes wrong badly: no service should share one with it.
+gigabytes, and ends its process when it goes wrong badly: no service should share one with it. It
+ends with the process that started it.
 Progress goes to standard output, one JSON object per line; so does the reason of a failure.
 """
 
@@ -9,12 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from models.child import end_with
 from models.engines.trt.library import find_libraries
 from models.errors import BackgroundRemovalError, EngineBuildFailed, EngineUnavailable
 
@@ -92,8 +93,7 @@ def _make_logger(trt: Any, errors: _Errors) -> Any:
 
 
 def _make_monitor(trt: Any, progress: Progress) -> Any:
-    """A progress monitor that tells of the outermost phase, and ends what nobody waits for."""
-    parent_process = os.getppid()
+    """A progress monitor that tells of the outermost phase."""
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -108,7 +108,7 @@ def _make_monitor(trt: Any, progress: Progress) -> Any:
         def step_complete(self, phase: str, step: int) -> bool:
             if self._outermost and self._outermost[0] == phase:
                 progress(phase, step + 1, self._outermost[1])
-            return os.getppid() == parent_process
+            return True
 
         def phase_finish(self, phase: str) -> None:
             pass
@@ -152,7 +152,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--plan", type=Path, required=True)
     parser.add_argument("--timing-cache", type=Path)
     parser.add_argument("--batches", type=int, nargs="+", required=True)
+    parser.add_argument("--parent", type=int, required=True)
     args = parser.parse_args(arguments)
+    end_with(args.parent)
     try:
         library = next((it for it in find_libraries() if it.label == args.library), None)
         if library is None:

@@ -6,6 +6,7 @@ In processes of their own: a TensorRT that misses its driver may end the one it 
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     graph = write_mean_graph(folder / "graph.onnx", SIZE)
     command = ["models.engines.trt.builder", "--library", LIBRARIES[0].label]
     command += ["--graph", str(graph), "--plan", str(folder / "plan"), "--batches", "1", "2"]
+    command += ["--parent", str(os.getpid())]
     subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True, timeout=240)
     return folder / "plan"
 
