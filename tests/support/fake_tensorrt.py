@@ -127,6 +127,9 @@ class ParserError:
     def desc(self) -> str:
         return self._text
 
+    def node_operator(self) -> str:
+        return ""
+
 
 class OnnxParser:
     """Takes what ONNX takes."""

@@ -1,0 +1,181 @@
+"""A BiRefNet's checkpoint becomes a TensorRT plan: the published network, at its size, for real.
+
+Built once, by TensorRT-RTX, which needs no device to build. What a tiny graph can show is in
+`tests/unit/models/engines/trt`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from shutil import rmtree
+
+import onnx
+import pytest
+import torch
+from onnx import TensorProto
+from safetensors.torch import save_file
+
+from models.birefnet import build_birefnet
+from models.birefnet.seeded import seed_weights
+from models.engines.trt.build import PLANS_FOLDER, PlanMaker, PlanOrder
+from models.engines.trt.cache import read_plan
+from models.errors import EngineIncompatible
+from models.provenance import sha256_of
+from models.spec import Precision
+from tests.support.plans import (
+    files_within,
+    hear,
+    make_order,
+    needs_rtx,
+    start_wanting,
+    wait_for_child,
+    wait_until_ended,
+)
+from tests.unit.models.engines.trt.test_plan import OTHER
+
+# A minute on two idle cores, half of it export; six where two others build as well.
+pytestmark = [pytest.mark.tensorrt, pytest.mark.slow, pytest.mark.timeout(1200), needs_rtx]
+
+SIZE = 1024
+BATCHES = (1, 4, 8)
+FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16}
+
+
+@dataclass(frozen=True)
+class Built:
+    """A plan, where it is kept, what it was ordered as, and what was said meanwhile."""
+
+    order: PlanOrder
+    folder: Path
+    plan: bytes
+    phases: list[str]
+
+    @property
+    def graph(self) -> Path:
+        (graph,) = self.folder.rglob("*.onnx")
+        return graph
+
+    @property
+    def file(self) -> Path:
+        return self.folder / PLANS_FOLDER / "plans" / f"{self.order.key.digest}.plan"
+
+    @property
+    def manifest(self) -> Path:
+        return self.folder / PLANS_FOLDER / "manifests" / f"{self.order.key.digest}.json"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with torch.device("meta"):
+        network = build_birefnet("swin_v1_t")
+    network.to_empty(device="cpu")
+    seed_weights(network)
+    file = tmp_path_factory.mktemp("checkpoint") / "model.safetensors"
+    save_file(network.state_dict(), file)
+    yield file
+    file.unlink()  # pytest keeps the folders of three runs
+
+
+@pytest.fixture(scope="module")
+def built(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+    order = make_order(checkpoint, SIZE, BATCHES, checkpoint)
+    folder = tmp_path_factory.mktemp("cache")
+    phases: list[str] = []
+    plan = PlanMaker(folder, lambda phase, _done, _of: phases.append(phase)).plan(order)
+    yield Built(order, folder, plan, phases)
+    rmtree(folder)
+
+
+@contextmanager
+def changed(file: Path, offset: int) -> Iterator[None]:
+    """One byte of a file is another, for a while."""
+    _flip(file, offset)
+    try:
+        yield
+    finally:
+        _flip(file, offset)
+
+
+def _flip(file: Path, offset: int) -> None:
+    with file.open("r+b") as opened:
+        opened.seek(offset)
+        (byte,) = opened.read(1)
+        opened.seek(offset)
+        opened.write(bytes([byte ^ 1]))
+
+
+def test_a_checkpoint_becomes_a_plan_that_its_manifest_describes(built: Built) -> None:
+    assert list(dict.fromkeys(built.phases))[:2] == ["export the graph", "parse"]
+    assert len(built.plan) > 100 << 20  # two times 44 million weights
+    manifest = PlanMaker(built.folder).cache.manifest(built.order.key)
+    assert (manifest.key.precision, manifest.key.batches) == (Precision.F16, BATCHES)
+    assert manifest.plan_bytes == len(built.plan)
+    assert manifest.plan_sha256 == sha256_of(built.file)
+    assert manifest.graph_sha256 == sha256_of(built.graph)
+
+
+def test_a_plan_that_was_built_is_found_and_nothing_is_exported_or_built(built: Built) -> None:
+    phases: list[str] = []
+    maker = PlanMaker(built.folder, lambda phase, _done, _of: phases.append(phase))
+    assert maker.plan(built.order) == built.plan
+    assert phases == []
+
+
+@pytest.mark.parametrize("part", OTHER)
+def test_a_plan_is_neither_found_nor_read_for_a_key_that_differs_in_one_part(
+    built: Built, part: str
+) -> None:
+    cache, other = PlanMaker(built.folder).cache, replace(built.order.key, **{part: OTHER[part]})
+    assert other != built.order.key
+    assert cache.find(other) is None
+    with pytest.raises(EngineIncompatible, match="the plan is for"):
+        read_plan(built.file, cache.manifest(built.order.key), other)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_plan_of_which_one_bit_was_changed_is_refused(built: Built, share: float) -> None:
+    cache = PlanMaker(built.folder).cache
+    with (
+        changed(built.file, int(share * (len(built.plan) - 1))),
+        pytest.raises(EngineIncompatible, match="not what its manifest says"),
+    ):
+        cache.find(built.order.key)
+    assert cache.find(built.order.key) == built.plan
+
+
+def test_a_manifest_of_which_one_bit_was_changed_is_refused(built: Built) -> None:
+    cache, text = PlanMaker(built.folder).cache, built.manifest.read_text()
+    for said in (json.loads(text)["plan_sha256"], built.order.device.name, '"batches"'):
+        with changed(built.manifest, text.index(said) + 1), pytest.raises(EngineIncompatible):
+            cache.find(built.order.key)
+    assert cache.find(built.order.key) == built.plan
+
+
+def test_the_exported_graph_has_nothing_of_what_the_parser_refuses(built: Built) -> None:
+    model = onnx.shape_inference.infer_shapes(
+        onnx.load(str(built.graph)), check_type=True, strict_mode=True
+    )
+    values = (*model.graph.value_info, *model.graph.input, *model.graph.output)
+    types = {value.name: value.type.tensor_type.elem_type for value in values}
+    types |= {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        read = {types[name] for name in node.input if name}
+        assert node.op_type not in ("DeformConv", "GridSample")
+        assert TensorProto.UINT8 not in read or node.op_type in ("Cast", "Shape")
+        assert not read >= FLOATS, f"{node.op_type} {node.name} mixes types"
+
+
+def test_who_is_killed_while_exporting_takes_the_exporter_along(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    process, hears = start_wanting(make_order(checkpoint, SIZE, BATCHES, checkpoint), tmp_path)
+    assert hear(hears) == "export the graph"
+    exporter = wait_for_child(process)
+    process.kill()
+    process.join()
+    wait_until_ended(exporter)
+    assert files_within(tmp_path) == []
