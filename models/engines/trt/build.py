@@ -103,10 +103,14 @@ class PlanMaker:
         Raises:
             EngineBuildFailed: If a child process fails or is killed, or after `cancel`.
         """
-        return self.cache.build_once(order.key, lambda target: self._build(order, target))
+        return self.cache.build_once(
+            order.key,
+            lambda target: self._build(order, target),
+            cancelled=self._cancelled.is_set,
+        )
 
     def cancel(self) -> None:
-        """End what is being built; nothing of it stays."""
+        """End what is being built, or waited for; nothing of it stays."""
         self._cancelled.set()
 
     def _build(self, order: PlanOrder, target: Path) -> PlanManifest:
@@ -135,7 +139,8 @@ class PlanMaker:
         graph = self._graphs / f"{order.source[:32]}.onnx"
         self._graphs.mkdir(mode=0o700, parents=True, exist_ok=True)
         # A lock of its own: plans of several devices or batch sizes are built from one graph.
-        with FileLock(graph.with_suffix(".lock")):
+        lock = FileLock(graph.with_suffix(".lock"))
+        with lock.acquire(cancel_check=self._cancelled.is_set):
             if not graph.is_file():
                 self._export(order, order.files.checkpoint, graph)
         return graph

@@ -63,7 +63,11 @@ class PlanCache:
         return _read_manifest(self._paths(key)[1])
 
     def build_once(
-        self, key: PlanKey, build: Callable[[Path], PlanManifest], patience_s: float = _PATIENCE_S
+        self,
+        key: PlanKey,
+        build: Callable[[Path], PlanManifest],
+        patience_s: float = _PATIENCE_S,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> bytes:
         """The plan of a key, built if it is not there; of many who ask at once, one builds.
 
@@ -71,6 +75,7 @@ class PlanCache:
             key: What to build.
             build: Writes the plan to the path it is given, which counts only once this returns.
             patience_s: How long to wait for another's build, in seconds.
+            cancelled: Whether to wait no longer.
 
         Returns:
             The plan, verified.
@@ -80,7 +85,8 @@ class PlanCache:
         """
         plan, manifest = self._paths(key)
         try:
-            with FileLock(self._locks / f"{key.digest[:32]}.lock", timeout=patience_s):
+            lock = FileLock(self._locks / f"{key.digest[:32]}.lock")
+            with lock.acquire(patience_s, cancel_check=cancelled):
                 known = self._find_or_forget(key)
                 if known is not None:
                     return known
@@ -97,7 +103,8 @@ class PlanCache:
                 _keep(written, manifest)
                 return read_plan(plan, made, key)
         except Timeout as waited:
-            raise EngineBuildFailed("another process has been building for too long") from waited
+            why = "the wait was cancelled" if cancelled() else "it has been building for too long"
+            raise EngineBuildFailed(f"another process builds this engine, and {why}") from waited
 
     def forget(self, key: PlanKey) -> None:
         """Remove a plan that proved unfit."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -139,6 +140,26 @@ def test_a_graph_that_another_is_exporting_is_waited_for_and_not_exported_again(
     waiting.join(PATIENCE_S)
     assert maker.cache.find(order.key) is not None
     assert phases[0] == "parse"
+
+
+@pytest.mark.parametrize("awaited", ["plan", "graph"])
+def test_a_wait_for_another_process_can_be_cancelled(
+    awaited: str, graph: Path, tmp_path: Path
+) -> None:
+    order, folder = make_order(graph, SIZE, checkpoint=graph), tmp_path / "cache"
+    locks = {
+        "plan": folder / "tensorrt" / f"{order.key.digest[:32]}.lock",
+        "graph": folder / "tensorrt-graphs" / f"{order.source[:32]}.lock",
+    }
+    maker = PlanMaker(folder)
+    locks[awaited].parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(locks[awaited]), ThreadPoolExecutor() as elsewhere:
+        waiting = elsewhere.submit(maker.plan, order)
+        assert not wait([waiting], 0.5).done
+        maker.cancel()
+        with pytest.raises(EngineBuildFailed, match="another process builds this engine"):
+            waiting.result(PATIENCE_S)
+    assert files_within(folder) == []
 
 
 @pytest.mark.tensorrt
