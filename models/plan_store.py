@@ -10,10 +10,10 @@ import shutil
 from pathlib import Path
 
 import bentoml
-from bentoml.container import BentoMLContainer  # type: ignore[attr-defined]
 
 from models.engine import StoredPlan
 from models.engines.trt.plan import PlanManifest
+from models.own_bento import model_folders, store_folder
 
 PLAN_FILE = "engine.plan"
 # Written last: BentoML copies an entry into its place file by file.
@@ -34,7 +34,7 @@ def register_plan(model: str, plan: bytes, manifest: PlanManifest) -> str:
         Its tag.
     """
     name, version = _entry_name(model), manifest.key.digest[:_DIGEST_CHARACTERS]
-    folder = _store() / name / version
+    folder = store_folder() / name / version
     shutil.rmtree(folder, ignore_errors=True)
     # BentoML would look up what was registered last, and fail where that is damaged.
     (folder.parent / "latest").unlink(missing_ok=True)
@@ -47,13 +47,14 @@ def register_plan(model: str, plan: bytes, manifest: PlanManifest) -> str:
 
 def plans_of(model: str) -> tuple[StoredPlan, ...]:
     """Every complete plan of a model; whether one fits is for who opens it to say."""
-    marks = (_store() / _entry_name(model)).glob(f"*/{_COMPLETE}")
+    pattern = f"{_entry_name(model)}/*/{_COMPLETE}"
+    marks = (mark for folder in model_folders() for mark in folder.glob(pattern))
     return tuple(plan for mark in marks if (plan := _open_entry(mark.parent)) is not None)
 
 
 def _open_entry(folder: Path) -> StoredPlan | None:
     try:
-        stored = bentoml.models.get(f"{folder.parent.name}:{folder.name}")
+        stored = bentoml.Model.from_path(folder)
         return StoredPlan(folder / PLAN_FILE, dict(stored.info.metadata))
     except Exception:  # a damaged entry raises whatever its bytes lead to; it is none
         return None
@@ -61,7 +62,3 @@ def _open_entry(folder: Path) -> StoredPlan | None:
 
 def _entry_name(model: str) -> str:
     return f"{model.lower()}-tensorrt"
-
-
-def _store() -> Path:
-    return Path(BentoMLContainer.model_store_dir.get())

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import bentoml
-from bentoml.container import BentoMLContainer  # type: ignore[attr-defined]
+from bentoml import Model
 
 from models.catalog import CATALOG, CUSTOM_NAME, custom_birefnet, find, find_by_hash
 from models.engine import ModelFiles
 from models.errors import ModelNotFound
 from models.manifest import GRAPH_VERSION, Manifest
+from models.own_bento import frozen_tags, model_folders, store_folder
 from models.plan_store import plans_of
 from models.provenance import sha256_of
 from models.spec import ModelSpec
@@ -44,10 +44,11 @@ def resolve(name: str) -> RegisteredModel:
     """Find a registered model.
 
     Args:
-        name: Name in the catalogue, or `auto` for the registered model of the lowest rank.
+        name: Name in the catalogue, or `auto`: in a Bento for the model it was built with, else
+            for the registered model of the lowest rank.
 
     Returns:
-        The registered model; of several versions the one registered last.
+        The registered model; of several versions the Bento's own, else the one registered last.
 
     Raises:
         ModelNotFound: If it is not registered; says how to register it.
@@ -58,6 +59,8 @@ def resolve(name: str) -> RegisteredModel:
         if registered is None:
             raise ModelNotFound(f"{name} is not registered; run: make model MODEL={name}")
         return registered
+    if frozen := frozen_tags():
+        return _frozen(frozen)
     found = [model for spec in CATALOG.values() if (model := _newest(spec)) is not None]
     if not found:
         raise ModelNotFound("no model is registered; run: make model")
@@ -76,8 +79,9 @@ def resolve_file(checkpoint: Path, name: str | None = None) -> RegisteredModel |
     """
     sha256 = sha256_of(checkpoint)
     spec = find(name) if name is not None else catalogued(checkpoint, sha256)
-    folder = folder_of(spec.name if spec is not None else CUSTOM_NAME)
-    return open_entry(folder / version_of(sha256), spec)
+    entry = Path((spec.name if spec else CUSTOM_NAME).lower(), version_of(sha256))
+    opened = (open_entry(folder / entry, spec) for folder in model_folders())
+    return next((model for model in opened if model), None)
 
 
 def catalogued(checkpoint: Path, sha256: str) -> ModelSpec | None:
@@ -96,7 +100,7 @@ def is_intact(registered: RegisteredModel) -> bool:
 
 def folder_of(name: str) -> Path:
     """Where the store keeps the versions of a model."""
-    return Path(BentoMLContainer.model_store_dir.get()) / name.lower()
+    return store_folder() / name.lower()
 
 
 def version_of(sha256: str) -> str:
@@ -105,10 +109,26 @@ def version_of(sha256: str) -> str:
 
 
 def _newest(spec: ModelSpec) -> RegisteredModel | None:
-    """What was registered last of all that fits a catalogue entry."""
-    complete = folder_of(spec.name).glob(f"*-g{GRAPH_VERSION}/{COMPLETE}")
-    by_age = sorted(complete, key=lambda mark: mark.stat().st_mtime_ns, reverse=True)
-    return next((model for mark in by_age if (model := open_entry(mark.parent, spec))), None)
+    """Of all that fits a catalogue entry what is frozen, else what was registered last."""
+    pattern, frozen = f"{spec.name.lower()}/*-g{GRAPH_VERSION}/{COMPLETE}", frozen_tags()
+    complete = (mark for folder in model_folders() for mark in folder.glob(pattern))
+    best_first = sorted(
+        complete,
+        key=lambda mark: (_tag_of(mark.parent) in frozen, mark.stat().st_mtime_ns),
+        reverse=True,
+    )
+    return next((model for mark in best_first if (model := open_entry(mark.parent, spec))), None)
+
+
+def _frozen(tags: tuple[str, ...]) -> RegisteredModel:
+    """The model of a Bento; it may hold TensorRT plans beside it."""
+    specs = {spec.name.lower(): spec for spec in CATALOG.values()}
+    for folder in model_folders():
+        for tag in tags:
+            name, version = tag.split(":")
+            if (model := open_entry(folder / name / version, specs.get(name))) is not None:
+                return model
+    raise ModelNotFound(f"this Bento was built with {tags[0]}, which is not here; import it anew")
 
 
 def open_entry(folder: Path, spec: ModelSpec | None) -> RegisteredModel | None:
@@ -134,7 +154,7 @@ def open_entry(folder: Path, spec: ModelSpec | None) -> RegisteredModel | None:
 
 
 def _manifest_of(folder: Path) -> Manifest:
-    return Manifest.from_metadata(bentoml.models.get(_tag_of(folder)).info.metadata)
+    return Manifest.from_metadata(Model.from_path(folder).info.metadata)
 
 
 def _tag_of(folder: Path) -> str:
