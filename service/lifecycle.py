@@ -136,10 +136,9 @@ def _refuse_new_callers(loop: asyncio.AbstractEventLoop) -> None:
 
 def stop_service() -> None:
     """Have our supervisor stop all its workers, where starting one again would only fail again."""
-    me = psutil.Process()
-    parent = me.parent()
-    if _service_name(me) and parent is not None and parent.pid != 1:
-        parent.terminate()
+    supervisor = _supervisor()
+    if supervisor is not None:
+        supervisor.terminate()
 
 
 @contextmanager
@@ -202,20 +201,31 @@ def _stop_last(number: int, then: Handler) -> None:
 
 def _siblings() -> list[psutil.Process]:
     """The other workers under our supervisor that are not of our own service."""
-    me = psutil.Process()
     try:
-        own_service = _service_name(me)
-        parent = me.parent()
-        if parent is None or parent.pid == 1:
+        supervisor = _supervisor()
+        if supervisor is None:
             return []
+        own_service = _service_name(psutil.Process())
         return [
             child
-            for child in parent.children()
+            for child in supervisor.children()
             if child.status() != psutil.STATUS_ZOMBIE
             and _service_name(child) not in ("", own_service)
         ]
     except psutil.Error:
         return []
+
+
+def _supervisor() -> psutil.Process | None:
+    """The parent of this worker, unless it is whoever takes orphans in.
+
+    Its number says nothing: in a container the supervisor is process 1.
+    """
+    me = psutil.Process()
+    parent = me.parent()
+    if parent is None or not _service_name(me) or "serve" not in parent.cmdline():
+        return None
+    return parent
 
 
 def _service_name(process: psutil.Process) -> str:
