@@ -27,6 +27,7 @@ from service.http.metrics import Metrics, SlidingHour, create_metrics_app
 from service.http.middleware import ExchangeMiddleware, IntakeConfig, IntakeMiddleware
 from service.http.rate_limit import ClientLimiter, RateLimitConfig
 from service.http.routes.remove import answer_removal
+from service.image import Flavour, describe_image
 from service.imaging.guard import ImageLimits
 from service.inference import LONGER_THAN_ANY_DEADLINE_S, Inference, log_config
 from service.lifecycle import (
@@ -172,6 +173,7 @@ class RemovalInput(bentoml.IODescriptor):
 @bentoml.asgi_app(app, path=PREFIX)
 @bentoml.service(
     name="background_removal",
+    image=describe_image(bentoml.use_arguments(Flavour)),
     workers=1,
     threads=1,
     traffic={"timeout": LONGER_THAN_ANY_DEADLINE_S},

@@ -1,0 +1,85 @@
+"""A flavour in, the container image of the Bento out; `bentoml containerize` writes its Dockerfile.
+
+One folder, `/data`, is written to; all else may be mounted read-only.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from bentoml.images import Image
+from pydantic import BaseModel, ConfigDict
+
+from service.http.app import PREFIX
+
+_ROOT = Path(__file__).parents[1]  # the repository, and in a Bento its `src`
+_LOCKS = ("requirements.lock",)
+_GPU_LOCKS = ("requirements-torch.lock", "requirements-tensorrt.lock")
+_PORT = 55433
+_ENVIRONMENT = {
+    "BENTOML_HOME": "/data/bentoml",
+    "BENTOML_DO_NOT_TRACK": "True",
+    "BIREFNET_CACHE_DIR": "/data/cache",
+    "BIREFNET_HOST": "0.0.0.0",  # noqa: S104  # a container's own network
+    "BIREFNET_PORT": str(_PORT),
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "TMPDIR": "/data",  # sockets; a folder below would not be there on an empty volume
+}
+# What makes the NVIDIA container runtime bring its driver in. CUDA itself comes with the wheels:
+# NVIDIA's own base image would only bring it twice.
+_GPU_ENVIRONMENT = {
+    "NVIDIA_VISIBLE_DEVICES": "all",
+    "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+}
+# No client of its own, since a slim image has none; and none that asks a proxy.
+_PROBE = (
+    "import http.client, os, sys; "
+    "c = http.client.HTTPConnection('127.0.0.1', int(os.environ['BIREFNET_PORT']), timeout=9); "
+    f"c.request('GET', '{PREFIX}/health'); "
+    "sys.exit(c.getresponse().status != 200)"
+)
+
+
+class Flavour(BaseModel):
+    """What `bentoml build --arg` takes.
+
+    Attributes:
+        gpu: Whether the image holds PyTorch with CUDA, and TensorRT.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    gpu: bool = False
+
+
+def describe_image(flavour: Flavour) -> Image:
+    """Say what is installed, and how the container is run and watched."""
+    # BentoML installs a compiler and git on every distribution it knows; a wheel needs neither.
+    image = Image(
+        base_image="python:3.11-slim-bookworm",
+        distro="none",
+        python_version="3.11",
+        lock_python_packages=False,  # they are locked, with hashes
+    )
+    image.run("install -d -o bentoml -g bentoml /data")
+    for lock in _LOCKS + (_GPU_LOCKS if flavour.gpu else ()):
+        image.python_packages((_ROOT / lock).read_text())
+    environment = _ENVIRONMENT | (_GPU_ENVIRONMENT if flavour.gpu else {})
+    return image.run(
+        _instructions(
+            *(f"ENV {name}={value}" for name, value in environment.items()),
+            f"EXPOSE {_PORT}",
+            "VOLUME /data",
+            # Long enough for TensorRT to be built before the start; an end is noticed at once.
+            "HEALTHCHECK --interval=30s --timeout=10s --start-period=10m --retries=3 "
+            f"CMD {json.dumps(['python', '-c', _PROBE])}",
+            "LABEL org.opencontainers.image.title=birefnet-background-removal "
+            "org.opencontainers.image.licenses=Apache-2.0",
+        )
+    )
+
+
+def _instructions(*lines: str) -> str:
+    """Instructions BentoML has no words for: of a command it writes every line as it is."""
+    return "\n".join(("true", *lines))
