@@ -4,6 +4,8 @@ PY     := .venv/bin/python
 MODEL  ?= $(if $(filter-out auto,$(BIREFNET_MODEL)),$(BIREFNET_MODEL),u2net)
 # What shall be served: the file if there is one, else the model of that name.
 WANTED  = $(if $(BIREFNET_MODEL_PATH),--from-file "$(BIREFNET_MODEL_PATH)",--model $(MODEL))
+# What the container image is for: cpu, or gpu with PyTorch, CUDA and TensorRT in it.
+FLAVOUR ?= cpu
 # A mirror of the model hub, under the name the hub's own tools know it by.
 MIRROR  = $(if $(HF_ENDPOINT),--mirror $(HF_ENDPOINT))
 # A BiRefNet becomes a graph through PyTorch; a light model comes as one.
@@ -12,7 +14,7 @@ TORCH   = $(if $(filter BiRefNet%,$(MODEL))$(filter %.safetensors %.pth %.pt,$(B
 export BENTOML_DO_NOT_TRACK ?= True
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fix model bench bento docs lock clean
+.PHONY: help serve test check fix model bench bento image docs lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -44,9 +46,18 @@ bench: .venv/.dev ## measure against rembg on this machine (about 15 minutes)
 	@$(PY) -m scripts.rembg_bench $(ARGS)
 	@$(PY) -m scripts.rembg_quality
 
-bento: .venv/.dev $(TORCH) ## build the Bento
-	@$(PY) -m scripts.register_model --model $(MODEL) $(MIRROR)
-	@.venv/bin/bentoml build
+bento: .venv/.dev $(TORCH) ## build the Bento: make bento MODEL=u2netp FLAVOUR=gpu
+	@$(PY) -m scripts.register_model $(WANTED) $(MIRROR)
+	@BIREFNET_MODEL=$(if $(BIREFNET_MODEL_PATH),auto,$(MODEL)) \
+		.venv/bin/bentoml build $(if $(filter gpu,$(FLAVOUR)),--arg gpu=true)
+
+# BUILDAH_FORMAT: the format podman and buildah prefer has no health check.
+image: bento ## build the container image with docker, podman or buildah: make image FLAVOUR=gpu
+	@for builder in docker podman buildah; do $$builder info >/dev/null 2>&1 && break; builder=; done; \
+	[ "$$builder" ] || { echo "No docker, podman or buildah answers here; start or install one."; exit 1; }; \
+	BUILDAH_FORMAT=docker .venv/bin/bentoml containerize background_removal:latest \
+		--backend $$builder -t birefnet-background-removal:$(FLAVOUR)
+	@echo "It listens on 55433: docker run --read-only -p 55433:55433 birefnet-background-removal:$(FLAVOUR)"
 
 docs: .venv/.dev ## regenerate docs/configuration.md and .env.example
 	@$(PY) -m scripts.write_docs
