@@ -1,0 +1,252 @@
+#!/usr/bin/env bash
+# Build the container image and run it where no container engine is, from nothing and back to nothing:
+# base by debootstrap, image by `bentoml containerize` and buildah, container by namespaces and chroot,
+# its root read-only and without a network. As root, on Debian, in about four minutes.
+#
+#   CHECK_MODEL=u2netp      the model to freeze
+#   CHECK_BASE=FILE         keep the base there as a tar, and take it from there the next time
+#   CHECK_CA=FILE           certificates the package index of this machine needs
+#   PYTHON=.venv/bin/python
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+python=${PYTHON:-.venv/bin/python}
+model=${CHECK_MODEL:-u2netp}
+certificates=${CHECK_CA:-${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}}
+image=birefnet-background-removal:check
+health=/api/background-removal/health
+address=http://127.0.0.1:55433
+work=$(mktemp -d -t check-container.XXXXXX)
+data=$work/data
+base=${CHECK_BASE:-$work/base.tar}
+outside='' inside='' root=''
+
+export BENTOML_HOME=$work/bentoml BENTOML_DO_NOT_TRACK=True
+export BUILDAH_ISOLATION=chroot BUILDAH_FORMAT=docker CONTAINERS_STORAGE_CONF=$work/storage.conf
+
+main() {
+    check_tools
+    step "base image" make_base_image
+    step "Bento" build_bento
+    step "container image" build_image
+    report_size
+    step "start, until healthy" start
+    step "a background removed" remove_background
+    step "stop with a call in flight" stop
+    step "nothing left" clean_up
+    trap - EXIT
+    echo "the container does what it should"
+}
+
+check_tools() {
+    [ "$(id -u)" = 0 ] || fail "this takes root"
+    for tool in debootstrap buildah unshare nsenter ip curl; do
+        command -v "$tool" >/dev/null || fail "$tool is missing: apt-get install debootstrap buildah util-linux iproute2 curl"
+    done
+    cat >"$CONTAINERS_STORAGE_CONF" <<END
+[storage]
+driver = "overlay"
+graphroot = "$work/storage"
+runroot = "$work/storage-run"
+END
+}
+
+# Stands for the Dockerfile's FROM. What this machine needs to reach its package index is added here
+# and nowhere else.
+make_base_image() {
+    [ -s "$base" ] || bootstrap
+    local container from
+    from=$(sed -n 's/.*base_image="\(.*\)".*/\1/p' service/image.py)
+    container=$(buildah from scratch)
+    buildah add -q "$container" "$base" / >/dev/null
+    buildah copy -q "$container" "$certificates" /opt/check/certificates.crt >/dev/null
+    buildah config --env SSL_CERT_FILE=/opt/check/certificates.crt \
+        --env PIP_CERT=/opt/check/certificates.crt "$container"
+    buildah commit -q "$container" "docker.io/library/$from" >/dev/null
+    buildah rm "$container" >/dev/null
+}
+
+bootstrap() {
+    local mirror
+    mirror=$(sed -n 's/^URIs: *//p; s/^deb \(http[^ ]*\) bookworm .*/\1/p' \
+        /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n 1)
+    debootstrap --variant=minbase --include=python3,python3-venv,python3-pip,ca-certificates \
+        bookworm "$work/base" "$mirror" >"$work/debootstrap.log" || { tail "$work/debootstrap.log"; return 1; }
+    rm "$work"/base/usr/lib/python3*/EXTERNALLY-MANAGED # a python image lets pip install
+    echo "127.0.0.1 localhost" >"$work/base/etc/hosts" # an engine would write it
+    tar -C "$work/base" -cf "$base" .
+    rm -rf "$work/base"
+}
+
+build_bento() {
+    "$python" -m scripts.register_model --model "$model" >/dev/null 2>&1
+    BIREFNET_MODEL=$model "$python" -m bentoml build >/dev/null
+}
+
+build_image() {
+    "$python" -m bentoml containerize background_removal:latest --backend buildah -t "$image" \
+        >"$work/build.log" 2>&1 || true # it tells of a failure in no other way than this:
+    buildah inspect --type image "$image" >"$work/image.json" 2>/dev/null \
+        || { tail -n 40 "$work/build.log"; fail "the image was not built"; }
+    root=$(buildah mount "$(buildah from "$image")")
+}
+
+report_size() {
+    echo "size in MB:"
+    cd "$root"
+    for folder in . app/.venv home/bentoml/bento home/bentoml/bento/models; do
+        du -xsm "$folder"
+    done | sed 's/^/    /'
+    du -xm -d 1 app/.venv/lib/python*/site-packages | sort -rn | sed -n '2,11 s/^/    /p'
+    cd "$OLDPWD"
+}
+
+# What an engine does with the image's own user, environment, folder and entry point.
+start() {
+    mkdir "$data"
+    chown 1034:1034 "$data"
+    describe_image
+    unshare --mount --pid --net --ipc --uts --fork --kill-child bash -euc '
+        root=$0; data=$1; . "$2"
+        mount --bind "$root" "$root"
+        mount -o remount,bind,ro "$root"
+        mount --bind "$data" "$root/data"
+        mount -t proc proc "$root/proc"
+        mount -t sysfs -o ro sysfs "$root/sys"
+        mount -t tmpfs -o size=1m,mode=755 tmpfs "$root/dev"
+        for device in null zero random urandom; do
+            touch "$root/dev/$device"; mount --bind "/dev/$device" "$root/dev/$device"
+        done
+        ip link set lo up
+        exec setpriv --no-new-privs chroot --userspec=1034:1034 --groups= "$root" \
+            env -i -C "$workdir" "${environment[@]}" "${entrypoint[@]}"
+    ' "$root" "$data" "$work/image.sh" >"$work/service.log" 2>&1 &
+    outside=$!
+    for _ in $(seq 600); do
+        inside=$(cat "/proc/$outside/task/$outside/children" 2>/dev/null) && inside=${inside% }
+        [ -n "$inside" ] && probe >/dev/null 2>&1 && return
+        kill -0 "$outside" 2>/dev/null || break
+        sleep 0.1
+    done
+    cat "$work/service.log"
+    fail "it did not become healthy"
+}
+
+describe_image() {
+    "$python" - "$work/image.json" >"$work/image.sh" <<'END'
+import json, shlex, sys
+
+config = json.load(open(sys.argv[1]))["Docker"]["config"]
+assert config["User"] == "bentoml", config["User"]
+assert "/data" in config["Volumes"] and "55433/tcp" in config["ExposedPorts"], config
+for name, words in {
+    "environment": config["Env"],
+    "entrypoint": config["Entrypoint"],
+    "probe": config["Healthcheck"]["Test"][1:],
+}.items():
+    print(f"{name}=({shlex.join(words)})")
+print(f"workdir={shlex.quote(config['WorkingDir'])}")
+END
+}
+
+# The image's own health check, as its own user.
+probe() (
+    . "$work/image.sh"
+    within env -i -C "$workdir" "${environment[@]}" "${probe[@]}"
+)
+
+within() {
+    nsenter --target "$inside" --mount --pid --net --root --setuid 1034 --setgid 1034 "$@"
+}
+
+ask() {
+    nsenter --target "$inside" --net curl -sS --fail --max-time 60 "$@"
+}
+
+remove_background() {
+    ask "$address$health"
+    echo
+    ask -F image=@examples/photos/astronaut.jpg -o "$work/cutout.png" "$address/api/background-removal/remove"
+    is_cutout "$work/cutout.png"
+    if within touch /home/bentoml/probe 2>/dev/null; then fail "the root is writable"; fi
+    if within ls /sys/class/net | grep -qv '^lo$'; then fail "there is a network"; fi
+    echo "    written to the volume: $(cd "$data" && du -sh . | cut -f 1), $(ls "$data" | tr '\n' ' ')"
+    echo "    memory: $(awk '/^Pss:/ { kb += $2 } END { print int(kb / 1024) " MB" }' \
+        $(members | sed 's|.*|/proc/&/smaps_rollup|'))"
+}
+
+is_cutout() {
+    "$python" - "$1" <<'END'
+import sys
+from PIL import Image
+
+cutout = Image.open(sys.argv[1])
+assert cutout.mode == "RGBA", cutout.mode
+lowest, highest = cutout.getchannel("A").getextrema()
+assert (lowest, highest) == (0, 255), (lowest, highest)
+END
+}
+
+# The picture takes a second or so: the stop is sent once the service says it has it, beside the
+# question itself.
+stop() {
+    local everybody caller status=0
+    everybody=$(members)
+    "$python" -c "from PIL import Image; Image.open('examples/photos/astronaut.jpg') \
+        .resize((4000, 3000)).save('$work/large.jpg')"
+    ask -F "image=@$work/large.jpg" -o "$work/last.png" "$address/api/background-removal/remove" &
+    caller=$!
+    for _ in $(seq 200); do
+        [[ $(ask "$address/metrics") == *"background_removal_requests_in_progress 2"* ]] && break
+        sleep 0.02
+    done
+    kill -TERM "$inside"
+    kill -0 "$caller" || fail "the call ended before the stop"
+    wait "$caller" || { cat "$work/service.log"; fail "the call in flight was lost"; }
+    is_cutout "$work/last.png"
+    wait "$outside" || status=$?
+    outside='' inside=''
+    [ "$status" = 0 ] || { cat "$work/service.log"; fail "it ended with status $status"; }
+    echo "    left on the volume: $(ls "$data" | tr '\n' ' ')"
+    for pid in $everybody; do
+        if kill -0 "$pid" 2>/dev/null; then fail "process $pid lives on"; fi
+    done
+}
+
+# Every process of the container.
+members() {
+    local namespace
+    namespace=$(readlink "/proc/$inside/ns/pid")
+    for process in /proc/[0-9]*; do
+        [ "$(readlink "$process/ns/pid" 2>/dev/null)" = "$namespace" ] && echo "${process#/proc/}"
+    done || true
+}
+
+clean_up() {
+    if [ -n "$inside" ]; then
+        kill -KILL "$inside" 2>/dev/null || true # and the kernel ends all in the container with it
+    fi
+    wait
+    awk -v work="$work/" 'index($5, work) == 1 { print $5 }' /proc/self/mountinfo | tac | xargs -r umount
+    rm -rf "$work"
+    if grep -q "$work" /proc/self/mountinfo; then fail "a mount is left"; fi
+}
+
+step() {
+    local what=$1 started=$EPOCHREALTIME
+    shift
+    "$@"
+    printf '%-30s %6.1f s\n' "$what" "$(seconds_since "$started")"
+}
+
+seconds_since() {
+    awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { print to - from }'
+}
+
+fail() {
+    echo "check_container: $1" >&2
+    exit 1
+}
+
+trap clean_up EXIT
+main
