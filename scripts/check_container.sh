@@ -15,6 +15,7 @@ model=${CHECK_MODEL:-u2netp}
 certificates=${CHECK_CA:-${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}}
 image=birefnet-background-removal:check
 health=/api/background-removal/health
+removal=/api/background-removal/remove
 address=http://127.0.0.1:55433
 work=$(mktemp -d -t check-container.XXXXXX)
 data=$work/data
@@ -32,7 +33,7 @@ main() {
     report_size
     step "start, until healthy" start
     step "a background removed" remove_background
-    step "stop with a call in flight" stop
+    step "stop with calls in flight" stop
     step "nothing left" clean_up
     trap - EXIT
     echo "the container does what it should"
@@ -166,7 +167,7 @@ ask() {
 remove_background() {
     ask "$address$health"
     echo
-    ask -F image=@examples/photos/astronaut.jpg -o "$work/cutout.png" "$address/api/background-removal/remove"
+    ask -F image=@examples/photos/astronaut.jpg -o "$work/cutout.png" "$address$removal"
     is_cutout "$work/cutout.png"
     if within touch /home/bentoml/probe 2>/dev/null; then fail "the root is writable"; fi
     if within ls /sys/class/net | grep -qv '^lo$'; then fail "there is a network"; fi
@@ -187,23 +188,27 @@ assert (lowest, highest) == (0, 255), (lowest, highest)
 END
 }
 
-# The picture takes a second or so: the stop is sent once the service says it has it, beside the
-# question itself.
+# Three pictures at once, for two threads: when the service says it has them, beside the question
+# itself, one of them has not been decoded yet. All must come back.
 stop() {
-    local everybody caller status=0
+    local everybody call calls='' status=0
     everybody=$(members)
     "$python" -c "from PIL import Image; Image.open('examples/photos/astronaut.jpg') \
-        .resize((4000, 3000)).save('$work/large.jpg')"
-    ask -F "image=@$work/large.jpg" -o "$work/last.png" "$address/api/background-removal/remove" &
-    caller=$!
+        .resize((3200, 3200)).save('$work/large.png', compress_level=1)"
+    for call in 1 2 3; do
+        ask -F "image=@$work/large.png" -o "$work/last$call.png" "$address$removal" &
+        calls+=" $!"
+    done
     for _ in $(seq 200); do
-        [[ $(ask "$address/metrics") == *"background_removal_requests_in_progress 2"* ]] && break
-        sleep 0.02
+        [[ $(ask "$address/metrics") == *"background_removal_requests_in_progress 4"* ]] && break
+        sleep 0.01
     done
     kill -TERM "$inside"
-    kill -0 "$caller" || fail "the call ended before the stop"
-    wait "$caller" || { cat "$work/service.log"; fail "the call in flight was lost"; }
-    is_cutout "$work/last.png"
+    kill -0 $calls || fail "a call ended before the stop"
+    for call in $calls; do
+        wait "$call" || { cat "$work/service.log"; fail "a call in flight was lost"; }
+    done
+    for call in 1 2 3; do is_cutout "$work/last$call.png"; done
     wait "$outside" || status=$?
     outside='' inside=''
     [ "$status" = 0 ] || { cat "$work/service.log"; fail "it ended with status $status"; }
