@@ -41,7 +41,9 @@ class BentoServer:
 
     Args:
         models: Folder of the registered models, shared by all servers of a session.
-        environment: `BIREFNET_*` and `LOG_*` of this server; nothing of ours is inherited.
+        environment: `BIREFNET_*` and `LOG_*` of this server; nothing of ours is inherited, and what
+            is empty is not there.
+        target: What is served; a Bento brings its own code.
 
     Attributes:
         folder: Everything this server writes: `home`, `tmp`, `cache`, and the log.
@@ -49,7 +51,12 @@ class BentoServer:
         port: Its port on 127.0.0.1.
     """
 
-    def __init__(self, models: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        models: Path,
+        environment: dict[str, str],
+        target: str = "service.public:BackgroundRemoval",
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="e2e-"))  # short: a socket's path has 103 bytes
         self.tmp = self.folder / "tmp"
         self.tmp.mkdir()
@@ -57,6 +64,7 @@ class BentoServer:
         (self.folder / "home" / "models").symlink_to(models)
         self.port = int(environment.get("BIREFNET_PORT", free_port()))
         self._environment = environment
+        self._target = target
         self._log: IO[bytes] | None = None
         self._supervisor: psutil.Popen | None = None
         self._seen: dict[int, psutil.Process] = {}
@@ -96,7 +104,7 @@ class BentoServer:
         }
         self._log = (self.folder / "serve.log").open("wb")
         self._supervisor = psutil.Popen(
-            [sys.executable, "-m", "bentoml", "serve", "service.public:BackgroundRemoval"],
+            [sys.executable, "-m", "bentoml", "serve", self._target],
             cwd=self.folder,  # not the repository: a developer's .env there must not decide a test
             env={name: value for name, value in environment.items() if value},
             stdin=subprocess.DEVNULL,
