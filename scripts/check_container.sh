@@ -21,8 +21,10 @@ work=$(mktemp -d -t check-container.XXXXXX)
 data=$work/data
 base=${CHECK_BASE:-$work/base.tar}
 outside='' inside='' root=''
+# buildah keeps a cache there whatever it is told.
+[ -e /var/lib/containers ] && cache='' || cache=/var/lib/containers
 
-export BENTOML_HOME=$work/bentoml BENTOML_DO_NOT_TRACK=True
+export TMPDIR=$work BENTOML_HOME=$work/bentoml BENTOML_DO_NOT_TRACK=True
 export BUILDAH_ISOLATION=chroot BUILDAH_FORMAT=docker CONTAINERS_STORAGE_CONF=$work/storage.conf
 
 main() {
@@ -232,7 +234,7 @@ clean_up() {
     fi
     wait
     awk -v work="$work/" 'index($5, work) == 1 { print $5 }' /proc/self/mountinfo | tac | xargs -r umount
-    rm -rf "$work"
+    rm -rf "$work" $cache
     if grep -q "$work" /proc/self/mountinfo; then fail "a mount is left"; fi
 }
 

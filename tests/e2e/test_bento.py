@@ -168,6 +168,20 @@ def imported_server(elsewhere: Path) -> Iterator[BentoServer]:
         yield server
 
 
+def test_a_bento_that_brings_its_model_needs_no_store(
+    bento: Path, home: Path, tmp_path: Path
+) -> None:
+    """The layout of an image: the models lie in the Bento, the home is an empty volume."""
+    bentoml(home, "export", f"background_removal:{bento.name}", f"{tmp_path}/given.tar")
+    unpacked = tmp_path / "bento"
+    shutil.unpack_archive(tmp_path / "given.tar", unpacked)
+    environment = {**NO_LIMITS, "BENTOML_HOME": f"{tmp_path}/home", "BIREFNET_MODEL": ""}
+    environment |= {"BIREFNET_ENGINE": "fake", "PYTHONPATH": ""}
+    with BentoServer(unpacked / "models", environment, str(unpacked)) as server:
+        assert f"serving {U2NETP} " in server.log()
+        assert list((tmp_path / "home/models").iterdir()) == []
+
+
 @pytest.mark.weights
 def test_an_imported_bento_serves_without_a_package_index(
     imported_server: BentoServer, root: Path
