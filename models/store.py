@@ -57,7 +57,7 @@ def resolve(name: str) -> RegisteredModel:
         spec = find(name)
         registered = _newest(spec)
         if registered is None:
-            raise ModelNotFound(f"{name} is not registered; run: make model MODEL={name}")
+            raise ModelNotFound(_how_to_get(name))
         return registered
     if frozen := frozen_tags():
         return _frozen(frozen)
@@ -118,6 +118,17 @@ def _newest(spec: ModelSpec) -> RegisteredModel | None:
         reverse=True,
     )
     return next((model for mark in best_first if (model := open_entry(mark.parent, spec))), None)
+
+
+def _how_to_get(name: str) -> str:
+    """What to do about a model that is not there."""
+    if not (frozen := frozen_tags()):
+        return f"{name} is not registered; run: make model MODEL={name}"
+    built_with = frozen[0].partition(":")[0]
+    return (
+        f"this Bento was built with {built_with}, not with {name}; build another with "
+        f"make bento MODEL={name}, or set BIREFNET_MODEL_PATH"
+    )
 
 
 def _frozen(tags: tuple[str, ...]) -> RegisteredModel:

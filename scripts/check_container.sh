@@ -33,8 +33,11 @@ main() {
     step "Bento" build_bento
     step "container image" build_image
     report_size
+    step "starts that are refused" refuse
+    step "a GPU that is not there" promise_a_gpu
     step "start, until healthy" start
     step "a background removed" remove_background
+    step "BentoML's own clients" use_clients
     step "stop with calls in flight" stop
     step "nothing left" clean_up
     trap - EXIT
@@ -103,13 +106,60 @@ report_size() {
     cd "$OLDPWD"
 }
 
-# What an engine does with the image's own user, environment, folder and entry point.
-start() {
+# What an operator gets wrong ends the start with one sentence.
+refuse() {
     mkdir "$data"
     chown 1034:1034 "$data"
     describe_image
+    expect_refusal "this Bento was built with $model, not with BiRefNet-general" BIREFNET_MODEL=BiRefNet-general
+    expect_refusal "BIREFNET_ENGNE is not a setting; did you mean BIREFNET_ENGINE?" BIREFNET_ENGNE=auto
+    chown 0:0 "$data"
+    expect_refusal "/data/cache is not a writable folder" LOG_LEVEL=info
+    chown 1034:1034 "$data"
+    expect_refusal "cannot listen on 0.0.0.0:55433" BIREFNET_DEVICE=auto python3 -m http.server 55433
+}
+
+# A sentence, a setting, and what already runs in the container.
+expect_refusal() {
+    local sentence=$1 setting=$2 status=0
+    shift 2
+    launch "$@" -- "$setting"
+    timeout 60 tail --pid "$outside" -f /dev/null || fail "$setting: it started"
+    wait "$outside" || status=$?
+    outside=''
+    [ "$status" != 0 ] && grep -qF "$sentence" "$work/service.log" && ! grep -q Traceback "$work/service.log" \
+        || { cat "$work/service.log"; fail "$setting: not refused in a sentence"; }
+    echo "    $setting: $(grep -F "$sentence" "$work/service.log" | sed "s/^ *//; q")"
+}
+
+promise_a_gpu() {
+    start BIREFNET_DEVICE=cuda
+    ask "$address$health" >"$work/health.json"
+    grep -q '"status":"degraded"' "$work/health.json" && grep -q "BIREFNET_DEVICE=cuda" "$work/health.json" \
+        || { cat "$work/health.json"; fail "health does not say that the GPU is missing"; }
+    echo "    $(grep -o '"reasons":[^]]*]' "$work/health.json")"
+    kill -TERM "$inside"
+    wait "$outside" || true
+    outside='' inside=''
+}
+
+start() {
+    launch -- "$@"
+    for _ in $(seq 600); do
+        inside=$(cat "/proc/$outside/task/$outside/children" 2>/dev/null) && inside=${inside% }
+        [ -n "$inside" ] && probe >/dev/null 2>&1 && return
+        kill -0 "$outside" 2>/dev/null || break
+        sleep 0.1
+    done
+    cat "$work/service.log"
+    fail "it did not become healthy"
+}
+
+# What an engine does with the image's own user, environment, folder and entry point: what runs
+# beside it, then settings.
+launch() {
     unshare --mount --pid --net --ipc --uts --fork --kill-child bash -euc '
-        root=$0; data=$1; . "$2"
+        root=$0; data=$1; . "$2"; shift 2
         mount --bind "$root" "$root"
         mount -o remount,bind,ro "$root"
         mount --bind "$data" "$root/data"
@@ -120,18 +170,14 @@ start() {
             touch "$root/dev/$device"; mount --bind "/dev/$device" "$root/dev/$device"
         done
         ip link set lo up
+        beside=()
+        while [ "$1" != -- ]; do beside+=("$1"); shift; done
+        shift
+        [ ${#beside[@]} = 0 ] || { "${beside[@]}" >/dev/null 2>&1 & sleep 1; }
         exec setpriv --no-new-privs chroot --userspec=1034:1034 --groups= "$root" \
-            env -i -C "$workdir" "${environment[@]}" "${entrypoint[@]}"
-    ' "$root" "$data" "$work/image.sh" >"$work/service.log" 2>&1 &
+            env -i -C "$workdir" "${environment[@]}" "$@" "${entrypoint[@]}"
+    ' "$root" "$data" "$work/image.sh" "$@" >"$work/service.log" 2>&1 &
     outside=$!
-    for _ in $(seq 600); do
-        inside=$(cat "/proc/$outside/task/$outside/children" 2>/dev/null) && inside=${inside% }
-        [ -n "$inside" ] && probe >/dev/null 2>&1 && return
-        kill -0 "$outside" 2>/dev/null || break
-        sleep 0.1
-    done
-    cat "$work/service.log"
-    fail "it did not become healthy"
 }
 
 describe_image() {
@@ -187,6 +233,16 @@ assert cutout.mode == "RGBA", cutout.mode
 lowest, highest = cutout.getchannel("A").getextrema()
 assert (lowest, highest) == (0, 255), (lowest, highest)
 END
+}
+
+# From outside, as their reader would: the address is all they know of the container.
+use_clients() {
+    mkdir "$work/cutouts"
+    nsenter --target "$inside" --net "$python" examples/sync_client.py \
+        examples/photos/astronaut.jpg "$work/sync.png" "$address"
+    nsenter --target "$inside" --net "$python" examples/async_client.py examples/photos "$work/cutouts" "$address"
+    for cutout in "$work/sync.png" "$work"/cutouts/*.png; do is_cutout "$cutout"; done
+    ls "$work/cutouts" | wc -l | sed 's/^/    cutouts: 1 and /'
 }
 
 # Three pictures at once, for two threads: when the service says it has them, beside the question

@@ -43,7 +43,7 @@ def test_the_example_holds_the_defaults_and_they_are_valid(
 
 
 def test_every_variable_a_page_names_is_a_setting(root: Path) -> None:
-    pages = [*(root / "docs").glob("*.md"), *root.glob("README.md")]
+    pages = [*(root / "docs").glob("*.md"), root / "README.md", root / "deploy/README.md"]
     named = {
         (page.name, name)
         for page in pages
@@ -77,7 +77,7 @@ def test_every_header_is_documented(header: str, root: Path) -> None:
 
 
 def test_every_link_between_pages_leads_somewhere(root: Path) -> None:
-    for page in [*(root / "docs").rglob("*.md"), *root.glob("*.md")]:
+    for page in [*(root / "docs").rglob("*.md"), *root.glob("*.md"), *root.glob("*/README.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
@@ -99,7 +99,7 @@ def test_the_readme_names_what_measures(tool: str, root: Path) -> None:
 
 
 def test_every_command_the_pages_name_exists(root: Path) -> None:
-    pages = [*(root / "docs").rglob("*.md"), root / "README.md"]
+    pages = [*(root / "docs").rglob("*.md"), root / "README.md", root / "deploy/README.md"]
     text = "\n".join(page.read_text() for page in pages)
     targets = set(re.findall(r"^([a-z]+):", (root / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:`|^)make ([a-z]+)\b", text, re.MULTILINE))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,7 +40,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BentoServer]:
+def home(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BentoML home in which the checkpoint is registered."""
     home = tmp_path_factory.mktemp("bentoml-home")
     done = subprocess.run(
         [
@@ -53,6 +55,11 @@ def server(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         check=True,
     )
     assert "BiRefNet swin_v1_t, MIT" in done.stdout
+    return home
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[BentoServer]:
     settings = {"BIREFNET_MODEL": NAME, "BIREFNET_PROCESSING_TIMEOUT_SEC": str(PATIENCE_S)}
     with BentoServer(home / "models", {**NO_LIMITS, **settings}) as server:
         yield server
@@ -75,3 +82,38 @@ def test_a_photograph_gets_a_cutout_that_is_neither_empty_nor_full(server: Bento
     alpha = np.asarray(Image.open(io.BytesIO(answer.content)).getchannel("A"))
     assert alpha.shape == (512, 512)
     assert np.percentile(alpha, 95) - np.percentile(alpha, 5) > 128
+
+
+def test_a_bento_of_another_model_serves_it_once_it_is_imported(
+    home: Path, model_store: Path, tmp_path: Path
+) -> None:
+    """What an operator does with a container that was built without it: no PyTorch, no network."""
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "models").symlink_to(model_store)
+    bentoml(tmp_path / "build", "build", BIREFNET_MODEL="u2netp")
+    given, bento = tmp_path / "given.tar", tmp_path / "bento"
+    bentoml(tmp_path / "build", "export", "background_removal:latest", str(given))
+    shutil.unpack_archive(given, bento)
+    file = str(tmp_path / "model.tar")
+    bentoml(home, "models", "export", f"{NAME.lower()}:latest", file)
+    bentoml(tmp_path / "home", "models", "import", file)
+    settings = {"BIREFNET_MODEL": NAME, "BIREFNET_ENGINE": "fake", "PYTHONPATH": ""}
+    settings["BENTOML_HOME"] = str(tmp_path / "home")
+    with BentoServer(bento / "models", {**NO_LIMITS, **settings}, str(bento)) as server:
+        assert server.health()["model"] == NAME
+        assert f"serving {NAME.lower()}:" in server.log()
+
+
+def bentoml(home: Path, *words: str, **environment: str) -> None:
+    """Run BentoML's command on a home."""
+    subprocess.run(
+        [sys.executable, "-m", "bentoml", *words],
+        cwd=REPOSITORY,
+        env={
+            **os.environ,
+            **environment,
+            "BENTOML_HOME": str(home),
+            "BENTOML_DO_NOT_TRACK": "True",
+        },
+        check=True,
+    )
