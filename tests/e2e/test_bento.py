@@ -197,5 +197,19 @@ def test_it_serves_the_model_it_was_built_with(imported_server: BentoServer) -> 
     assert f"serving {U2NETP} " in imported_server.log()
 
 
+def test_a_model_it_was_not_built_with_is_refused_in_a_sentence_that_helps(
+    elsewhere: Path,
+) -> None:
+    environment = {"BENTOML_HOME": str(elsewhere), "BIREFNET_MODEL": "modnet", "PYTHONPATH": ""}
+    server = BentoServer(elsewhere / "models", environment, "background_removal:latest")
+    server.launch()
+    try:
+        assert server.wait_for_end(30) != 0
+        assert "this Bento was built with u2netp, not with modnet" in server.log()
+        assert "Traceback" not in server.log()
+    finally:
+        server.close()
+
+
 def test_it_runs_the_code_it_brought(imported_server: BentoServer, elsewhere: Path) -> None:
     assert imported_server.inference.cwd().startswith(str(elsewhere))
