@@ -43,8 +43,7 @@ def export_half(checkpoint: Path, height: int, width: int, file: Path) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Export one; see the module."""
-    checkpoint, height, width, file, parent = arguments
-    end_with(int(parent))
+    checkpoint, height, width, file = arguments
     try:
         export_half(Path(checkpoint), int(height), int(width), Path(file))
     except BackgroundRemovalError as failure:
@@ -54,4 +53,5 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    end_with(int(sys.argv.pop()))
     sys.exit(main(sys.argv[1:]))

@@ -28,14 +28,12 @@ from models.birefnet.seeded import seed_weights
 from models.catalog import IMAGENET_MEAN, IMAGENET_STD, custom_birefnet
 from models.engine import CHECKPOINT_FILE, EngineConfig, ModelFiles, open_engine
 from models.engines.openvino.deform_conv import DEFORM_CONV, sample_rows
-from models.engines.trt.build import PlanMaker
 from models.export.birefnet import DeformForm, export_birefnet
 from models.export.graphs import export
 from models.matting.preprocess import fit
 from models.spec import InputSpec, Precision
 from tests.support.birefnet import make_tiny_birefnet
 from tests.support.checkpoints import write
-from tests.support.plans import make_order, needs_rtx
 
 SPEC = InputSpec(128, 192, IMAGENET_MEAN, IMAGENET_STD)  # not square, so that a swap shows
 PHOTOS = sorted((Path(__file__).parents[2] / "examples/photos").glob("*.jpg"))
@@ -175,13 +173,6 @@ def test_a_graph_can_say_that_its_mattes_are_none(tmp_path: Path, batch: U8Array
     export_birefnet(network, SPEC, file, sound=True)
     (sound,) = ort.InferenceSession(file).run(["sound"], {"image": batch[:2]})
     assert sound.tolist() == [0, 0]
-
-
-@pytest.mark.tensorrt
-@needs_rtx
-def test_tensorrt_builds_a_plan_of_a_half_graph(half_graph: Path, tmp_path: Path) -> None:
-    order = replace(make_order(half_graph, SPEC.height, (1, 4)), width=SPEC.width)
-    assert len(PlanMaker(tmp_path).plan(order)) > half_graph.stat().st_size // 2
 
 
 def test_onnx_runtime_computes_what_pytorch_computes(

@@ -243,11 +243,12 @@ def test_a_build_that_takes_too_long_is_ended(
 ) -> None:
     monkeypatch.setattr("scripts.gpu_check._BUILD_S", 0.1)
     check._reference("tiny")
+    before = psutil.Process().children()  # other tests' helpers
     started = time.monotonic()
     check._measure_others("tiny", {"tensorrt f16": partial(build_and_open, LIBRARY)})
     assert "TimeIsUp" in check._report.rows["tiny", "tensorrt f16", 1].status
     assert time.monotonic() - started < 10
-    assert not psutil.Process().children()
+    assert set(psutil.Process().children()) <= set(before)
 
 
 @pytest.mark.slow
