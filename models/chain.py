@@ -164,7 +164,8 @@ class EngineChain:
         self._device_failures = 0
         name = label_of(failed.engine)
         log.error("%s failed %d times in a row and is closed", name, _FAILURES_TO_MAKE_WAY)
-        self._made_way.append(f"{name} kept failing; {label_of(self.engine)} serves")
+        serves = f"{label_of(self.engine)} serves until the service is started again"
+        self._made_way.append(f"{name} kept failing; {serves}")
         failed.close()
 
     def _spare_predictor(self) -> MattePredictor:

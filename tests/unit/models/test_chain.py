@@ -175,7 +175,9 @@ def test_an_engine_that_keeps_failing_makes_way() -> None:
     assert engine.closed
     outcome = chain.predict(BATCH)
     assert (outcome.engine, outcome.retried_on_cpu) == ("openvino f16", False)
-    assert chain.notes == ["tensorrt f16 kept failing; openvino f16 serves"]
+    assert chain.notes == [
+        "tensorrt f16 kept failing; openvino f16 serves until the service is started again"
+    ]
 
 
 def test_a_lack_of_memory_however_often_makes_nobody_give_way() -> None:
