@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from models.engines.trt.driver import probe
 from tests.support.pictures import open_image
 from tests.support.server import NO_LIMITS, REPOSITORY, BentoServer
 
@@ -99,6 +100,7 @@ def test_it_holds_what_runs_and_its_licences_and_nothing_else(bento: Path) -> No
         ("models", ".py"),
         ("models", ".json"),
         ("models", ".jpg"),
+        ("scripts", ".py"),
     }
     size = sum(file.stat().st_size for file in bento.rglob("*") if file.is_file())
     assert size < BUDGET_BYTES
@@ -180,6 +182,22 @@ def test_a_bento_that_brings_its_model_needs_no_store(
     with BentoServer(unpacked / "models", environment, str(unpacked)) as server:
         assert f"serving {U2NETP} " in server.log()
         assert list((tmp_path / "home/models").iterdir()) == []
+
+
+@pytest.mark.skipif(probe() is None, reason="there is a GPU")
+@pytest.mark.parametrize("script", ["build_engine", "warmup_tensorrt"])
+def test_what_an_operator_runs_in_the_container_is_there(script: str, bento: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", f"scripts.{script}", "--model", "auto"],
+        cwd=bento / "src",
+        env={**os.environ, "PYTHONPATH": "", "BENTOML_HOME": str(bento.parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1].startswith(f"{script}: ")
+    assert "no NVIDIA driver is installed" in ran.stderr
 
 
 @pytest.mark.weights
