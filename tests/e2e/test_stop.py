@@ -70,7 +70,9 @@ def test_every_picture_that_had_arrived_is_returned_whatever_stage_it_was_in(ser
                 if len(sent) % 4 == 0:
                     send(slow)  # one at a time: the others queue
                 time.sleep(0.1)
-                assert len(sent) < 38
+                assert len(sent) < 34
+            for _ in range(4):  # however quick the machine is: not all of them are decoded yet
+                send(large)
             time.sleep(0.1)  # the last body has arrived
             server.terminate()
             moment = time.time()
