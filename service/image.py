@@ -62,12 +62,13 @@ def describe_image(flavour: Flavour) -> Image:
         python_version="3.11",
         lock_python_packages=False,  # they are locked, with hashes
     )
-    image.run("install -d -o bentoml -g bentoml /data")
+    image.run(_and_instructions("install -d -o bentoml -g bentoml /data", "ENV UV_NO_CACHE=1"))
     for lock in _LOCKS + (_GPU_LOCKS if flavour.gpu else ()):
         image.python_packages((_ROOT / lock).read_text())
     environment = _ENVIRONMENT | (_GPU_ENVIRONMENT if flavour.gpu else {})
     return image.run(
-        _instructions(
+        _and_instructions(
+            "true",
             *(f"ENV {name}={value}" for name, value in environment.items()),
             f"EXPOSE {_PORT}",
             "VOLUME /data",
@@ -80,6 +81,6 @@ def describe_image(flavour: Flavour) -> Image:
     )
 
 
-def _instructions(*lines: str) -> str:
-    """Instructions BentoML has no words for: of a command it writes every line as it is."""
-    return "\n".join(("true", *lines))
+def _and_instructions(command: str, *lines: str) -> str:
+    """A command, then instructions BentoML has no words for: it writes every line as it is."""
+    return "\n".join((command, *lines))
