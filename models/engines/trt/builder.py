@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from models.child import end_with
+from models.engines.trt.complaints import Complaints, make_logger
 from models.engines.trt.library import find_libraries
 from models.errors import BackgroundRemovalError, EngineBuildFailed, EngineUnavailable
 
@@ -42,8 +43,8 @@ def build_plan(
     Raises:
         EngineBuildFailed: If the parser refuses the graph or the builder makes nothing of it.
     """
-    errors = _Errors()
-    logger = _make_logger(trt, errors)
+    errors = Complaints()
+    logger = make_logger(trt, errors)
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
@@ -60,7 +61,7 @@ def build_plan(
     config.progress_monitor = monitor
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise EngineBuildFailed(f"TensorRT built nothing: {errors.last}")
+        raise EngineBuildFailed(f"TensorRT built nothing: {errors.last or 'it gave no reason'}")
     if timing_cache and timings:
         _write_timing_cache(timings, timing_cache)
     return plan
@@ -70,26 +71,6 @@ def _say(error: Any) -> str:
     """What a parser refuses, the operator first if it is one, in one line."""
     operator, reason = error.node_operator(), " ".join(error.desc().split())
     return f"{operator}: {reason}" if operator else reason
-
-
-class _Errors:
-    """The last error a TensorRT logger was told."""
-
-    last = "it gave no reason"
-
-
-def _make_logger(trt: Any, errors: _Errors) -> Any:
-    """A logger that keeps errors; the class exists only once the library is loaded."""
-
-    class Logger(trt.ILogger):  # type: ignore[misc]
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-
-        def log(self, severity: Any, message: str) -> None:
-            if severity <= trt.ILogger.Severity.ERROR:
-                errors.last = message
-
-    return Logger()
 
 
 def _make_monitor(trt: Any, progress: Progress) -> Any:

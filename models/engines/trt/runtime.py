@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from models.engines.trt.complaints import Complaints, make_logger
 from models.engines.trt.driver import probe
 from models.engines.trt.library import Library
 from models.engines.trt.ports import CudaError
@@ -46,8 +47,8 @@ class TensorRtRuntime:
     def __init__(self, library: Library) -> None:
         self._library = library
         self._trt = library.load()
-        self._complaints = _Complaints()
-        self._logger = _make_logger(self._trt, self._complaints)
+        self._complaints = _Faults()
+        self._logger = make_logger(self._trt, self._complaints)
         try:
             self._runtime = self._trt.Runtime(self._logger)
         except (TypeError, RuntimeError) as refused:  # what a null pointer becomes
@@ -88,7 +89,7 @@ class TensorRtPlan:
         complaints: What its logger was told.
     """
 
-    def __init__(self, trt: Any, engine: Any, complaints: _Complaints) -> None:
+    def __init__(self, trt: Any, engine: Any, complaints: _Faults) -> None:
         self._trt = trt
         self._engine = engine
         self._complaints = complaints
@@ -202,7 +203,7 @@ class TensorRtContext:
         complaints: What its logger was told.
     """
 
-    def __init__(self, context: Any, complaints: _Complaints) -> None:
+    def __init__(self, context: Any, complaints: _Faults) -> None:
         self._context = context
         self._complaints = complaints
 
@@ -244,10 +245,8 @@ class TensorRtContext:
             raise self._complaints.as_fault(call)
 
 
-class _Complaints:
-    """The last error a TensorRT logger was told: the only way to learn why a call failed."""
-
-    last = ""
+class _Faults(Complaints):
+    """Complaints of calls on a device."""
 
     def as_fault(self, call: str) -> CudaError:
         """The fault of a call that only said that it failed."""
@@ -267,17 +266,3 @@ class _Complaints:
     @property
     def _is_out_of_memory(self) -> bool:
         return "outofmemory" in self.last.lower().replace(" ", "")  # it is written both ways
-
-
-def _make_logger(trt: Any, complaints: _Complaints) -> Any:
-    """A logger that keeps errors; the class exists only once the library is loaded."""
-
-    class Logger(trt.ILogger):  # type: ignore[misc]
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-
-        def log(self, severity: Any, message: str) -> None:
-            if severity <= trt.ILogger.Severity.ERROR:
-                complaints.last = message
-
-    return Logger()
