@@ -14,8 +14,9 @@ from pathlib import Path
 from bentoml import AsyncHTTPClient
 from bentoml.exceptions import BentoMLException
 
-AT_ONCE = (
-    3  # what the service lets one client have under way; see BIREFNET_MAX_IN_FLIGHT_PER_CLIENT
+AT_ONCE = 3  # BIREFNET_MAX_IN_FLIGHT_PER_CLIENT: what the service lets one client have under way
+START_S = (
+    10.0  # how long the service may take to answer at all; until then BentoML asks ceaselessly
 )
 PATIENCE_S = 15.0  # until the next try where it was too much for the minute
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
@@ -42,7 +43,7 @@ async def work(pictures: Iterator[Path], targets: Path, address: str, faults: li
     Each worker has a client of its own: a BentoML client closes the files of all its calls as soon
     as one of them ends.
     """
-    async with AsyncHTTPClient(address, timeout=120) as client:
+    async with AsyncHTTPClient(address, timeout=120, server_ready_timeout=START_S) as client:
         for source in pictures:
             try:
                 cutout = await patiently(client, source)
@@ -65,10 +66,13 @@ async def patiently(client: AsyncHTTPClient, source: Path) -> Path:
 
 
 if __name__ == "__main__":
-    sources, targets, *address = sys.argv[1:]
-    faults = asyncio.run(
-        remove_backgrounds(Path(sources), Path(targets), *(address or ["http://localhost:55433"]))
-    )
+    sources, targets, *given = sys.argv[1:]
+    address = given[0] if given else "http://localhost:55433"
+    faults: list[str] = []
+    try:
+        faults = asyncio.run(remove_backgrounds(Path(sources), Path(targets), address))
+    except* BentoMLException as nobody:
+        sys.exit(f"{address}: {nobody.exceptions[0]}")
     for fault in faults:
         print(fault)
     sys.exit(1 if faults else 0)

@@ -12,6 +12,10 @@ from pathlib import Path
 from bentoml import SyncHTTPClient
 from bentoml.exceptions import BentoMLException
 
+START_S = (
+    10.0  # how long the service may take to answer at all; until then BentoML asks ceaselessly
+)
+
 
 def remove_background(source: Path, target: Path, address: str) -> None:
     """Send a picture, keep its cutout.
@@ -24,7 +28,7 @@ def remove_background(source: Path, target: Path, address: str) -> None:
     Raises:
         BentoMLException: If the service refuses the picture; its `error_code` is the HTTP status.
     """
-    with SyncHTTPClient(address, timeout=120) as client:
+    with SyncHTTPClient(address, timeout=120, server_ready_timeout=START_S) as client:
         cutout = client.remove_background(image=source, smoothing=True)
         shutil.copyfile(cutout, target)  # it lies in a folder that goes with the client
 

@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.pictures import make_image, open_image
-from tests.support.server import REPOSITORY, BentoServer, Serve
+from tests.support.server import REPOSITORY, BentoServer, Serve, free_port
 
 EXAMPLES = REPOSITORY / "examples"
 
@@ -55,3 +57,14 @@ def test_the_async_client_sends_a_folder_and_one_bad_picture_keeps_no_other(
     assert "Unsupported file format" in fault
     assert sorted(file.name for file in targets.iterdir()) == [f"{n}.png" for n in range(7)]
     assert open_image((targets / "3.png").read_bytes()).size == (67, 80)
+
+
+@pytest.mark.parametrize("program", ["sync_client", "async_client"])
+def test_a_service_that_is_not_there_is_said_so_in_one_line(program: str, tmp_path: Path) -> None:
+    photos = EXAMPLES / "photos"
+    source = photos / "astronaut.jpg" if program == "sync_client" else photos
+    address = f"http://127.0.0.1:{free_port()}"
+    ran = run(EXAMPLES / f"{program}.py", source, tmp_path / "cutouts", address)
+    assert ran.returncode == 1
+    assert "not ready after" in ran.stderr
+    assert len(ran.stderr.strip().splitlines()) == 1, ran.stderr
