@@ -20,7 +20,13 @@ from models.engine import (
     U8Array,
     open_engine,
 )
-from models.errors import EngineError, EngineUnavailable, InferenceFailed, OutOfDeviceMemory
+from models.errors import (
+    EngineError,
+    EngineUnavailable,
+    InferenceFailed,
+    NetworkOverflowed,
+    OutOfDeviceMemory,
+)
 from models.predictor import MattePredictor
 from models.spec import Precision
 
@@ -156,8 +162,8 @@ class EngineChain:
         return Outcome(alphas, label_of(spare.engine), retried_on_cpu=True)
 
     def _count(self, failure: InferenceFailed) -> None:
-        """Three failures in a row that were not a lack of memory: the engine makes way."""
-        self._device_failures += not isinstance(failure, OutOfDeviceMemory)
+        """Three failures in a row that were the device's own: the engine makes way."""
+        self._device_failures += not isinstance(failure, OutOfDeviceMemory | NetworkOverflowed)
         if self._device_failures < _FAILURES_TO_MAKE_WAY or self._spare is None:
             return
         failed, self._predictor, self._spare = self._predictor, self._spare, None

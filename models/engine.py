@@ -211,6 +211,11 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def batch_sizes(most: int) -> tuple[int, ...]:
+    """Powers of two up to the largest batch: sizes an engine may have something of its own for."""
+    return tuple(1 << power for power in range(most.bit_length()))
+
+
 # Tried in this order by `auto`.
 CPU_ENGINES = ("openvino", "onnxruntime")
 

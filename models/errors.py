@@ -15,6 +15,7 @@ The tree::
        │  ├─ EngineNotBuilt
        │  └─ EngineBuildFailed
        └─ InferenceFailed           a forward pass
+          ├─ NetworkOverflowed
           └─ OutOfDeviceMemory
 
 The callers' faults and the service's own are in ``service/errors.py``.
@@ -130,6 +131,13 @@ class InferenceFailed(ModelError):
 
     code = "INFERENCE_ERROR"
     public_message = "Model inference failed"
+
+
+class NetworkOverflowed(InferenceFailed):
+    """A value left its range on a picture; the device is well, and other pictures are."""
+
+    code = "NETWORK_OVERFLOWED"
+    public_message = "Model inference failed on this picture"
 
 
 class OutOfDeviceMemory(InferenceFailed):

@@ -6,17 +6,20 @@ precision's range, a plan of another network. So its mattes are compared before 
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from models.engine import Engine, U8Array
-from models.errors import EngineIncompatible
+from models.engine import Engine, U8Array, batch_sizes
+from models.errors import EngineIncompatible, OutOfDeviceMemory
+from models.manifest import GRAPH_VERSION
 
 _PHOTOGRAPHS = Path(__file__).parent / "golden"
 # Levels of 255. Half precision with float32 coordinates was off by 0.3 on average where every
@@ -29,7 +32,7 @@ _FAR_SHARE = 0.999
 
 @dataclass(frozen=True)
 class GateReport:
-    """How far an engine is from the reference, in levels of 255.
+    """How far an engine is from the reference, in levels of 255, at its worst batch size.
 
     Attributes:
         mean: Mean difference of alpha.
@@ -55,10 +58,10 @@ class GateReport:
 
 
 def check_engine(engine: Engine, pictures: U8Array, reference: U8Array) -> GateReport:
-    """Compare an engine's mattes with the reference's.
+    """Compare an engine's mattes with the reference's, at every batch size it has kernels for.
 
     Args:
-        engine: The engine; must take the pictures one at a time.
+        engine: The engine.
         pictures: Model inputs ``[N, H, W, 3]``, RGB.
         reference: Their mattes in float32 ``[N, H, W]``.
 
@@ -69,16 +72,42 @@ def check_engine(engine: Engine, pictures: U8Array, reference: U8Array) -> GateR
         EngineIncompatible: If that is too far; says how far.
         InferenceFailed: If the engine fails, or a value left its range.
     """
-    mattes = np.concatenate([engine.predict(picture[None]) for picture in pictures])
-    difference = np.abs(mattes.astype(np.int16) - reference).astype(np.float32)
-    report = GateReport(
-        mean=float(difference.mean()),
-        far=float(np.quantile(difference, _FAR_SHARE)),
-        worst=float(difference.max()),
-    )
+    figures = [
+        (difference.mean(), np.quantile(difference, _FAR_SHARE), difference.max())
+        for difference in _differences(engine, pictures, reference)
+    ]
+    report = GateReport(*np.max(figures, axis=0).tolist())
     if not report.passed:
         raise EngineIncompatible(f"{engine.info.name} fails its golden pictures: {report}")
     return report
+
+
+def _differences(
+    engine: Engine, pictures: U8Array, reference: U8Array
+) -> Iterator[npt.NDArray[np.float32]]:
+    """How far each matte is off; every picture alone, then batches of them."""
+    batches = [np.array([index]) for index in range(len(pictures))]
+    batches += [np.arange(size) % len(pictures) for size in batch_sizes(engine.info.max_batch)[1:]]
+    for batch in batches:
+        try:
+            mattes = engine.predict(pictures[batch])
+        except OutOfDeviceMemory:
+            if len(batch) == 1:
+                raise
+            return  # it will not be asked for more
+        yield np.abs(mattes.astype(np.int16) - reference[batch]).astype(np.float32)
+
+
+def golden_file(folder: Path, made_of: str, pictures: U8Array) -> Path:
+    """Where the reference's mattes are kept.
+
+    Args:
+        folder: Folder for all of them.
+        made_of: Hash of what the model is made of.
+        pictures: The photographs as model inputs.
+    """
+    known = hashlib.sha256(pictures.tobytes()).hexdigest()
+    return folder / f"{made_of[:32]}-g{GRAPH_VERSION}-{known[:16]}.npy"
 
 
 def golden_pictures(height: int, width: int) -> U8Array:
@@ -99,7 +128,7 @@ def golden_mattes(pictures: U8Array, open_reference: Callable[[], Engine], kept:
     Args:
         pictures: Model inputs ``[N, H, W, 3]``.
         open_reference: Opens the model in float32 on the CPU.
-        kept: File they are kept in; named after the model.
+        kept: File they are kept in; see `golden_file`.
 
     Returns:
         Mattes ``[N, H, W]``.

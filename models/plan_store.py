@@ -18,6 +18,7 @@ from models.own_bento import model_folders, store_folder
 PLAN_FILE = "engine.plan"
 # Written last: BentoML copies an entry into its place file by file.
 _COMPLETE = "complete"
+_MODE = 0o644  # whatever the umask: what others may write is refused
 _LABELS = {"product": "background-removal", "kind": "tensorrt-plan"}
 _DIGEST_CHARACTERS = 12
 
@@ -39,7 +40,9 @@ def register_plan(model: str, plan: bytes, manifest: PlanManifest) -> str:
     # BentoML would look up what was registered last, and fail where that is damaged.
     (folder.parent / "latest").unlink(missing_ok=True)
     with bentoml.models.create(f"{name}:{version}", labels=_LABELS) as stored:
-        Path(stored.path_of(PLAN_FILE)).write_bytes(plan)
+        file = Path(stored.path_of(PLAN_FILE))
+        file.write_bytes(plan)
+        file.chmod(_MODE)
         stored.info.metadata.update(manifest.as_metadata())
     (folder / _COMPLETE).touch()
     return f"{name}:{version}"

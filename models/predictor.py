@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.engine import Engine, U8Array
+from models.engine import Engine, U8Array, batch_sizes
 from models.errors import InferenceFailed, OutOfDeviceMemory
 
 
@@ -67,8 +67,7 @@ class MattePredictor:
         Raises:
             InferenceFailed: If the engine fails; `OutOfDeviceMemory` if on a single picture.
         """
-        size = 1
-        while size <= self._step:
+        for size in batch_sizes(self._step):
             try:
                 self.predict(np.full((size, *self.shape), 127, dtype=np.uint8))
             except OutOfDeviceMemory:
@@ -76,7 +75,7 @@ class MattePredictor:
                     raise
                 self._step = size // 2
                 self.failures_in_a_row = 0
-            size *= 2
+                break
 
     def close(self) -> None:
         """Close the engine."""

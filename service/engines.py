@@ -23,7 +23,7 @@ from models.errors import (
     EngineUnavailable,
     ModelError,
 )
-from models.gate import check_engine, golden_mattes, golden_pictures
+from models.gate import check_engine, golden_file, golden_mattes, golden_pictures
 from models.provenance import sha256_of
 from models.spec import Precision
 from models.store import RegisteredModel
@@ -73,7 +73,8 @@ class ServedEngines:
         """What really runs, and why it is not what was asked for."""
         engine = self.engine  # one and the same, whatever takes over meanwhile
         info, headroom = engine.info, engine.headroom(1)
-        building = [f"{self._building}; {info.name} serves meanwhile"] if self._building else []
+        building = self._building if info.name != "tensorrt" else None
+        meanwhile = [f"{building}; {info.name} serves meanwhile"] if building else []
         return {
             "engine": info.name,
             "runtime": info.runtime,
@@ -82,7 +83,7 @@ class ServedEngines:
             "failures_in_a_row": self._chain.failures_in_a_row,
             "gpu_memory_free_mb": round(headroom.free_mb, 1) if headroom else 0.0,
             "graph_present": self._model.files.graph.is_file(),
-            "notes": [*self._notes, *self._chain.notes, *building],
+            "notes": [*self._notes, *self._chain.notes, *meanwhile],
         }
 
     def close(self) -> None:
@@ -179,8 +180,8 @@ class ServedEngines:
         """
         files, config = self._model.files, self._config(on_cpu=True)
         made_of = sha256_of(files.checkpoint or files.graph)
-        kept = self._wishes.cache_dir / "golden" / f"{made_of}-{config.height}x{config.width}.npy"
         pictures = golden_pictures(config.height, config.width)
+        kept = golden_file(self._wishes.cache_dir / "golden", made_of, pictures)
         reference = golden_mattes(pictures, lambda: open_on_cpu(files, config, Precision.F32), kept)
         try:
             report = check_engine(engine, pictures, reference)

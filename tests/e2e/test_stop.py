@@ -52,6 +52,16 @@ def _phase_at(server: BentoServer, sent: Sent, moment: float) -> str:
 
 
 def test_every_picture_that_had_arrived_is_returned_whatever_stage_it_was_in(serve: Serve) -> None:
+    seen: set[str] = set()
+    for _ in range(4):  # which stages a stop meets is chance, more so on a busy machine
+        seen = _stop_in_full_flight(serve)
+        if seen >= set(PHASES.values()):
+            return
+    pytest.fail(f"the stop met pictures only {seen}")
+
+
+def _stop_in_full_flight(serve: Serve) -> set[str]:
+    """Stop amid many requests, none of which may be lost; the phases it met them in."""
     large, slow = mosaic_picture(3000, 4000), slow_picture(0.6)
     sent: list[Sent] = []
     with (
@@ -89,8 +99,8 @@ def test_every_picture_that_had_arrived_is_returned_whatever_stage_it_was_in(ser
         lost = [r.answer.result().text for r in sent if r.answer.result().status_code != 200]
         assert lost == [], server.log()
         assert server.wait_for_end() == 0
-        assert {_phase_at(server, request, moment) for request in sent} >= set(PHASES.values())
         assert server.survivors(within_s=1) == []
+        return {_phase_at(server, request, moment) for request in sent}
 
 
 def test_a_stop_without_work_is_quick(serve: Serve) -> None:

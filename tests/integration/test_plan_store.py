@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from models.engine import EngineConfig, StoredPlan
 from models.engines.trt.library import Library
 from models.engines.trt.opening import MACHINE, open_tensorrt, order_plan
 from models.engines.trt.plan import PlanManifest
-from models.errors import EngineIncompatible, EngineNotBuilt
+from models.errors import EngineNotBuilt
 from models.plan_store import plans_of, register_plan
 from models.store import RegisteredModel, resolve
 from tests.support.fake_cuda import FakeDevice, expected_alpha, make_fake_plan
@@ -115,23 +116,31 @@ def test_registering_again_replaces(manifest: PlanManifest, config: EngineConfig
 
 
 def test_a_plan_that_was_changed_in_the_store_is_not_run(
-    manifest: PlanManifest, config: EngineConfig, device: FakeDevice
+    manifest: PlanManifest,
+    config: EngineConfig,
+    device: FakeDevice,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     register_plan("tiny", PLAN, manifest)
     only_plan("tiny").file.write_bytes(PLAN + b" ")
-    with pytest.raises(EngineIncompatible, match="not what its manifest says"):
+    with pytest.raises(EngineNotBuilt), caplog.at_level("ERROR"):
         open_tensorrt(resolve("tiny").files, config)
     assert not device.calls["load"]
+    assert "not what its manifest says" in caplog.text
 
 
 def test_a_plan_that_others_may_change_is_not_run(
-    manifest: PlanManifest, config: EngineConfig, device: FakeDevice
+    manifest: PlanManifest,
+    config: EngineConfig,
+    device: FakeDevice,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     register_plan("tiny", PLAN, manifest)
     only_plan("tiny").file.chmod(0o666)
-    with pytest.raises(EngineIncompatible, match="chmod"):
+    with pytest.raises(EngineNotBuilt), caplog.at_level("ERROR"):
         open_tensorrt(resolve("tiny").files, config)
     assert not device.calls["load"]
+    assert "chmod" in caplog.text
 
 
 def test_an_entry_that_was_not_finished_is_none_and_makes_room(manifest: PlanManifest) -> None:
@@ -161,8 +170,22 @@ def test_an_entry_whose_description_is_damaged_is_none_and_hides_no_other(
     assert len(plans_of("tiny")) == 2
 
 
-def test_a_plan_that_is_gone_is_not_run(manifest: PlanManifest, config: EngineConfig) -> None:
+def test_a_plan_that_is_gone_is_not_run(
+    manifest: PlanManifest, config: EngineConfig, caplog: pytest.LogCaptureFixture
+) -> None:
     register_plan("tiny", PLAN, manifest)
     only_plan("tiny").file.unlink()
-    with pytest.raises(EngineIncompatible, match="missing"):
+    with pytest.raises(EngineNotBuilt), caplog.at_level("ERROR"):
         open_tensorrt(resolve("tiny").files, config)
+    assert "missing" in caplog.text
+
+
+def test_a_umask_that_lets_the_group_write_keeps_no_plan_from_running(
+    manifest: PlanManifest, config: EngineConfig
+) -> None:
+    before = os.umask(0o002)
+    try:
+        register_plan("tiny", PLAN, manifest)
+    finally:
+        os.umask(before)
+    open_tensorrt(resolve("tiny").files, config).close()

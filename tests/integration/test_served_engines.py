@@ -19,7 +19,7 @@ from models.engines.trt.opening import MACHINE, order_plan
 from models.engines.trt.plan import PlanManifest
 from models.errors import EngineUnavailable
 from models.export.graphs import export
-from models.gate import golden_pictures
+from models.gate import golden_file, golden_pictures
 from models.provenance import sha256_of
 from models.spec import Precision
 from models.store import RegisteredModel
@@ -90,9 +90,10 @@ def keep_plan(model: RegisteredModel, wishes: EngineWishes) -> None:
 
 def agree_with_the_fake(model: RegisteredModel, wishes: EngineWishes) -> None:
     """The reference's mattes, made before, are what the fake plan computes."""
-    kept = wishes.cache_dir / "golden" / f"{sha256_of(model.files.graph)}-{SIZE}x{SIZE}.npy"
+    pictures = golden_pictures(SIZE, SIZE)
+    kept = golden_file(wishes.cache_dir / "golden", sha256_of(model.files.graph), pictures)
     kept.parent.mkdir(parents=True)
-    np.save(kept, expected_alpha(golden_pictures(SIZE, SIZE)))
+    np.save(kept, expected_alpha(pictures))
 
 
 @pytest.mark.usefixtures("no_device")

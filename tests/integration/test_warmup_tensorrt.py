@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.engines.trt.opening import MACHINE
-from models.gate import golden_pictures
+from models.gate import golden_file, golden_pictures
 from models.provenance import sha256_of
 from models.store import RegisteredModel
 from scripts.build_engine import main as build_engine
@@ -52,9 +52,10 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDevi
 @pytest.fixture
 def right(folder: Path, model: RegisteredModel) -> None:
     """The reference's mattes, made before, are what fake plans compute."""
-    kept = folder / "golden" / f"{sha256_of(model.files.graph)}-{SIZE}x{SIZE}.npy"
+    pictures = golden_pictures(SIZE, SIZE)
+    kept = golden_file(folder / "golden", sha256_of(model.files.graph), pictures)
     kept.parent.mkdir(parents=True)
-    np.save(kept, expected_alpha(golden_pictures(SIZE, SIZE)))
+    np.save(kept, expected_alpha(pictures))
 
 
 def sentence(capsys: Output) -> str:

@@ -28,6 +28,7 @@ from models.errors import (
     EngineIncompatible,
     EngineUnavailable,
     InferenceFailed,
+    NetworkOverflowed,
     OutOfDeviceMemory,
 )
 
@@ -192,7 +193,7 @@ class PyTorchEngine:
             peak = torch.cuda.max_memory_allocated(self._device) - self._held
             self._taken[len(batch)] = max(peak, self._taken.get(len(batch), 0))
         if not sound.all():
-            raise InferenceFailed(
+            raise NetworkOverflowed(
                 f"PyTorch computed NaN or infinity in {self._info.precision.value} for "
                 f"{len(sound) - np.count_nonzero(sound)} of {len(sound)} pictures"
             )

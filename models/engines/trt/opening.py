@@ -6,6 +6,7 @@ library first, TensorRT's objects only once that answered.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.engine import EngineConfig, ModelFiles, StoredPlan
+from models.engine import EngineConfig, ModelFiles, StoredPlan, batch_sizes
 from models.engines.trt.build import BATCHES, PLANS_FOLDER, PlanMaker, PlanOrder
 from models.engines.trt.cache import PlanCache, read_plan
 from models.engines.trt.driver import open_driver, probe
@@ -22,7 +23,14 @@ from models.engines.trt.library import Library, find_library
 from models.engines.trt.plan import PlanManifest
 from models.engines.trt.ports import CudaDriver, CudaError, PlanRuntime
 from models.engines.trt.runtime import open_runtime
-from models.errors import EngineIncompatible, EngineNotBuilt, EngineUnavailable
+from models.errors import (
+    EngineIncompatible,
+    EngineNotBuilt,
+    EngineUnavailable,
+    OutOfDeviceMemory,
+)
+
+log = logging.getLogger(__name__)
 
 # Device memory one 1024 x 1024 picture of a batch may take in half precision, generously, until a
 # device has been measured: 16 GB are good for 4.
@@ -95,7 +103,7 @@ def open_tensorrt(files: ModelFiles, config: EngineConfig) -> TensorRtEngine:
     Raises:
         EngineUnavailable: If the machine has not what it takes.
         EngineNotBuilt: If no plan fits, or the one in the cache is not what its manifest says.
-        EngineIncompatible: If one in the model store is not, or the plan does not open.
+        EngineIncompatible: If the plan does not open.
         InferenceFailed: If it opens and does not run.
     """
     return open_order(order_plan(files, config), config)
@@ -116,12 +124,27 @@ def open_order(order: PlanOrder, config: EngineConfig) -> TensorRtEngine:
             config,
             order.precision,
         )
-        try:  # much of what a plan takes, and may die of, is taken by its first pass
-            engine.predict(np.zeros((1, config.height, config.width, 3), np.uint8))
+        try:
+            _run_every_profile(engine, config)
         except BaseException:
             engine.close()
             raise
     return engine
+
+
+def _run_every_profile(engine: TensorRtEngine, config: EngineConfig) -> None:
+    """Run each once: much of what a plan takes, and may die of, is taken by a profile's first pass.
+
+    Raises:
+        InferenceFailed: If one fails, but for want of memory for more than one picture.
+    """
+    for size in batch_sizes(engine.info.max_batch):
+        try:
+            engine.predict(np.zeros((size, config.height, config.width, 3), np.uint8))
+        except OutOfDeviceMemory:
+            if size == 1:
+                raise
+            return
 
 
 def build_tensorrt(files: ModelFiles, config: EngineConfig, maker: PlanMaker) -> PlanOrder:
@@ -148,8 +171,12 @@ def _stored_plan(order: PlanOrder, plans: tuple[StoredPlan, ...]) -> bytes | Non
             manifest = PlanManifest.from_metadata(stored.metadata)
         except EngineIncompatible:
             continue
-        if manifest.key == order.key:
+        if manifest.key != order.key:
+            continue
+        try:
             return read_plan(stored.file, manifest, order.key, in_store=True)
+        except EngineIncompatible as refused:  # the cache may have a good one
+            log.error("a TensorRT engine of the model store is refused: %s", refused)
     return None
 
 

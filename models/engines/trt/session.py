@@ -20,7 +20,12 @@ from models.engines.trt.ports import (
     PlanRuntime,
     Recording,
 )
-from models.errors import EngineIncompatible, EngineUnavailable, InferenceFailed
+from models.errors import (
+    EngineIncompatible,
+    EngineUnavailable,
+    InferenceFailed,
+    NetworkOverflowed,
+)
 
 _MIB = 1024 * 1024
 _logger = logging.getLogger(__name__)
@@ -78,7 +83,7 @@ class Session:
 
         Raises:
             CudaError: If the device fails.
-            InferenceFailed: If the network overflowed on a picture.
+            NetworkOverflowed: If a value left its range on a picture.
         """
         n = len(batch)
         size = next(size for size in self._profiles if size >= n)
@@ -100,7 +105,7 @@ class Session:
             self._record_once(profile)
         unsound = int(n - np.count_nonzero(self._sound[:n]))
         if unsound:
-            raise InferenceFailed(f"the network overflowed on {unsound} of {n} pictures")
+            raise NetworkOverflowed(f"the network overflowed on {unsound} of {n} pictures")
         return self._alpha[:n].copy()
 
     def memory(self) -> DeviceMemory | None:

@@ -15,7 +15,7 @@ import pytest
 from models.chain import EngineChain
 from models.engine import EngineConfig, EngineInfo, Headroom, ModelFiles
 from models.engines.fake import FakeEngine
-from models.errors import EngineUnavailable, InferenceFailed, OutOfDeviceMemory
+from models.errors import EngineUnavailable, InferenceFailed, NetworkOverflowed, OutOfDeviceMemory
 from models.spec import Precision
 
 HEIGHT, WIDTH = 16, 24
@@ -99,6 +99,16 @@ def test_a_device_that_fails_costs_one_pass_on_the_cpu_and_says_so(fault: Except
     assert (engine.passes, spare.passes) == (1, 1)
     assert chain.failures_in_a_row == 0
     assert chain.predict(BATCH).engine == "tensorrt f16"
+
+
+def test_a_picture_that_overflows_the_network_turns_the_device_off_for_nobody() -> None:
+    engine = FaultyEngine()
+    chain = make_chain(engine)
+    for _ in range(5):
+        engine.faults = [NetworkOverflowed("a value left its range")]
+        assert chain.predict(BATCH).retried_on_cpu
+    assert chain.predict(BATCH).engine == "tensorrt f16"
+    assert chain.notes == []
 
 
 def test_the_spare_engine_is_opened_once_and_only_when_needed() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from models.engine import EngineConfig, ModelFiles
 from models.engines.fake import FakeEngine
-from models.errors import EngineIncompatible, InferenceFailed
-from models.gate import check_engine, golden_mattes, golden_pictures
+from models.errors import EngineIncompatible, InferenceFailed, OutOfDeviceMemory
+from models.gate import check_engine, golden_file, golden_mattes, golden_pictures
 
 SIDE = 64
 PICTURES = golden_pictures(SIDE, SIDE)
@@ -60,6 +60,37 @@ def corner() -> np.ndarray:
 def test_a_wrong_engine_is_refused_with_the_figures(error: np.ndarray | int) -> None:
     with pytest.raises(EngineIncompatible, match=r"differs from float32 by \d+\.\d+ on average"):
         check_engine(WrongEngine(error), PICTURES, REFERENCE)
+
+
+@pytest.mark.parametrize("from_size", [2, 8])
+def test_an_engine_that_is_wrong_in_batches_only_is_refused(from_size: int) -> None:
+    class WrongInBatches(WrongEngine):
+        def predict(self, batch: np.ndarray) -> np.ndarray:
+            alpha = super().predict(batch)
+            return alpha * 0 if len(batch) >= from_size else alpha
+
+    with pytest.raises(EngineIncompatible, match="differs from float32"):
+        check_engine(WrongInBatches(), PICTURES, REFERENCE)
+
+
+def test_an_engine_with_memory_for_one_picture_only_may_serve() -> None:
+    class Small(WrongEngine):
+        def predict(self, batch: np.ndarray) -> np.ndarray:
+            if len(batch) > 1:
+                raise OutOfDeviceMemory("no")
+            return super().predict(batch)
+
+    assert check_engine(Small(), PICTURES, REFERENCE).passed
+
+
+def test_mattes_are_kept_apart_by_model_graph_and_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {golden_file(tmp_path, model, PICTURES).name for model in ("a" * 64, "b" * 64)}
+    names.add(golden_file(tmp_path, "a" * 64, PICTURES[::-1]).name)
+    monkeypatch.setattr("models.gate.GRAPH_VERSION", 99)
+    names.add(golden_file(tmp_path, "a" * 64, PICTURES).name)
+    assert len(names) == 4
 
 
 def test_an_engine_that_reports_a_value_out_of_range_is_refused() -> None:

@@ -13,9 +13,11 @@ from models.engines.trt.cache import PlanCache
 from models.engines.trt.library import Library
 from models.engines.trt.opening import MACHINE, forget_deaths, open_tensorrt, order_plan
 from models.engines.trt.plan import PlanManifest
+from models.engines.trt.ports import CudaError
 from models.errors import EngineIncompatible, EngineNotBuilt, EngineUnavailable
 from models.spec import Precision
 from tests.support.fake_cuda import (
+    MIB,
     FakeDevice,
     expected_alpha,
     make_fake_plan,
@@ -97,8 +99,29 @@ def test_a_plan_of_the_model_store_runs_where_it_fits(
         open_tensorrt(replace(files, plans=(stored[0], StoredPlan(plan, {}))), config)
     open_tensorrt(replace(files, plans=tuple(stored)), config).close()
     plan.write_bytes(PLAN + b" ")
-    with pytest.raises(EngineIncompatible, match="not what its manifest says"):
+    with pytest.raises(EngineNotBuilt):
         open_tensorrt(replace(files, plans=tuple(stored)), config)
+    keep(order, config)  # what is refused in the store hides nothing in the cache
+    open_tensorrt(replace(files, plans=tuple(stored)), config).close()
+
+
+def test_every_profile_has_run_before_an_engine_counts_as_opened(
+    files: ModelFiles, config: EngineConfig, device: FakeDevice
+) -> None:
+    device.capacity = 64 * 1024 * MIB
+    keep(order_plan(files, config), config)
+    engine = open_tensorrt(files, config)
+    assert device.calls["context"] == device.calls["record"] == 4
+    engine.close()
+
+
+def test_memory_for_single_pictures_only_is_enough_to_open(
+    files: ModelFiles, config: EngineConfig, device: FakeDevice
+) -> None:
+    device.capacity = 64 * 1024 * MIB
+    keep(order_plan(files, config), config)
+    device.fail("context", CudaError.OUT_OF_MEMORY, nth=2)
+    open_tensorrt(files, config).close()
 
 
 @pytest.mark.usefixtures("device")
