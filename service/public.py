@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self
 
 import bentoml
 import click
+from bentoml._internal.utils.analytics.usage_stats import do_not_track
 from bentoml.container import BentoMLContainer
 from bentoml.validators import ContentType
 from fastapi import FastAPI
@@ -43,7 +44,7 @@ from service.logs import LogConfig, check_log_file, set_up_logging
 from service.matting_client import BentoMattingClient
 from service.model_choice import choose_model
 from service.removal.remover import BackgroundRemover, RemoverConfig
-from service.settings import Settings, distrust_forwarded_headers, read_settings
+from service.settings import Settings, distrust_forwarded_headers, read_settings, send_nothing
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,8 @@ _model = choose_model(_settings)
 _stopping = asyncio.Event()
 _until_drained = ExitStack()
 distrust_forwarded_headers()
+send_nothing()
+do_not_track.cache_clear()  # it was asked as the command started, and remembers
 
 
 @cache

@@ -216,6 +216,11 @@ def distrust_forwarded_headers() -> None:
     os.environ["FORWARDED_ALLOW_IPS"] = ""
 
 
+def send_nothing() -> None:
+    """Keep BentoML from telling its authors that it was started, unless an operator wants that."""
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+
+
 def _misspelt() -> list[str]:
     """Variables that look like ours and are not; pydantic-settings lets them pass in silence."""
     # Compared without the prefix, which would make any two of them look alike.
