@@ -21,7 +21,8 @@ help: ## list the commands
 
 serve: .venv/.base $(TORCH) ## set everything up and serve on port 55433
 	@$(PY) -m scripts.register_model $(WANTED) $(MIRROR)
-	@exec .venv/bin/bentoml serve service.public:BackgroundRemoval
+	@$(if $(filter command,$(firstword $(origin MODEL))),BIREFNET_MODEL=$(MODEL)) \
+		exec .venv/bin/bentoml serve service.public:BackgroundRemoval
 
 test: .venv/.dev .venv/.torch ## set everything up and run the tests
 	@$(PY) -m scripts.download_model --model u2netp

@@ -6,6 +6,7 @@ One folder, `/data`, is written to; all else may be mounted read-only.
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 from bentoml.images import Image
@@ -17,7 +18,15 @@ _ROOT = Path(__file__).parents[1]  # the repository, and in a Bento its `src`
 _LOCKS = ("requirements.lock",)
 _GPU_LOCKS = ("requirements-torch.lock", "requirements-tensorrt.lock")
 _PORT = 55433
+# BentoML itself writes to the home and the temporary folder before any code of ours runs, and would
+# end in a traceback. Its entry point is a Bash script, which reads this file first.
+_CHECK = "/etc/check-data.sh"
+_CHECK_LINE = (
+    '[ -w /data ] || { echo "The container cannot start: '
+    '/data is not writable for user $(id -u); chown it" >&2; exit 1; }'
+)
 _ENVIRONMENT = {
+    "BASH_ENV": _CHECK,
     "BENTOML_HOME": "/data/bentoml",
     "BENTOML_DO_NOT_TRACK": "True",
     "BIREFNET_CACHE_DIR": "/data/cache",
@@ -63,6 +72,7 @@ def describe_image(flavour: Flavour) -> Image:
         lock_python_packages=False,  # they are locked, with hashes
     )
     image.run(_and_instructions("install -d -o bentoml -g bentoml /data", "ENV UV_NO_CACHE=1"))
+    image.run(f"echo {shlex.quote(_CHECK_LINE)} > {_CHECK}")
     for lock in _LOCKS + (_GPU_LOCKS if flavour.gpu else ()):
         image.python_packages((_ROOT / lock).read_text())
     environment = _ENVIRONMENT | (_GPU_ENVIRONMENT if flavour.gpu else {})

@@ -188,3 +188,10 @@ def test_uvicorn_is_told_to_believe_nobody(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
     distrust_forwarded_headers()
     assert os.environ["FORWARDED_ALLOW_IPS"] == ""
+
+
+@pytest.mark.parametrize("name", ["BIREFNET_MODEL", "BIREFNET_MODEL_PATH", "BIREFNET_BATCH_SIZE"])
+def test_an_empty_variable_is_an_unset_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = read_settings()
+    monkeypatch.setenv(name, "")
+    assert read_settings() == before
