@@ -11,13 +11,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 from bentoml import AsyncHTTPClient
 from bentoml.exceptions import BentoMLException
 
 AT_ONCE = 3  # BIREFNET_MAX_IN_FLIGHT_PER_CLIENT: what the service lets one client have under way
-START_S = (
-    10.0  # how long the service may take to answer at all; until then BentoML asks ceaselessly
-)
+START_S = 10.0  # until it gives up on a service that is not there; BentoML asks ceaselessly
 PATIENCE_S = 15.0  # until the next try where it was too much for the minute
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 
@@ -47,9 +46,9 @@ async def work(pictures: Iterator[Path], targets: Path, address: str, faults: li
         for source in pictures:
             try:
                 cutout = await patiently(client, source)
-                shutil.copyfile(cutout, targets / f"{source.stem}.png")
-            except BentoMLException as refused:
-                faults.append(f"{source.name}: {refused}")
+                shutil.copyfile(cutout, targets / f"{source.name}.png")
+            except (BentoMLException, httpx.HTTPError) as fault:
+                faults.append(f"{source.name}: {fault}")
 
 
 async def patiently(client: AsyncHTTPClient, source: Path) -> Path:

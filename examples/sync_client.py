@@ -9,12 +9,11 @@ import shutil
 import sys
 from pathlib import Path
 
+import httpx
 from bentoml import SyncHTTPClient
 from bentoml.exceptions import BentoMLException
 
-START_S = (
-    10.0  # how long the service may take to answer at all; until then BentoML asks ceaselessly
-)
+START_S = 10.0  # until it gives up on a service that is not there; BentoML asks ceaselessly
 
 
 def remove_background(source: Path, target: Path, address: str) -> None:
@@ -37,6 +36,6 @@ if __name__ == "__main__":
     source, target, *address = sys.argv[1:]
     try:
         remove_background(Path(source), Path(target), *(address or ["http://localhost:55433"]))
-    except BentoMLException as refused:
-        sys.exit(f"{source}: {refused}")
+    except (BentoMLException, httpx.HTTPError, OSError) as fault:
+        sys.exit(f"{source}: {fault}")
     print(target)

@@ -1,6 +1,6 @@
 """TensorRT plans in the BentoML model store, each with its manifest as metadata.
 
-A plan built on the machine it will run on can travel in a Bento; it is found again only where
+Named under `models:` in `bentofile.yaml`, a plan travels in a Bento; it is found again only where
 everything its manifest names is the same.
 """
 
@@ -19,6 +19,7 @@ PLAN_FILE = "engine.plan"
 # Written last: BentoML copies an entry into its place file by file.
 _COMPLETE = "complete"
 _MODE = 0o644  # whatever the umask: what others may write is refused
+_SUFFIX = "-tensorrt"
 _LABELS = {"product": "background-removal", "kind": "tensorrt-plan"}
 _DIGEST_CHARACTERS = 12
 
@@ -63,5 +64,10 @@ def _open_entry(folder: Path) -> StoredPlan | None:
         return None
 
 
+def is_plan(tag: str) -> bool:
+    """Whether a tag of the store is a plan's."""
+    return tag.partition(":")[0].endswith(_SUFFIX)
+
+
 def _entry_name(model: str) -> str:
-    return f"{model.lower()}-tensorrt"
+    return f"{model.lower()}{_SUFFIX}"

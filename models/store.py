@@ -16,7 +16,7 @@ from models.engine import ModelFiles
 from models.errors import ModelNotFound
 from models.manifest import GRAPH_VERSION, Manifest
 from models.own_bento import frozen_tags, model_folders, store_folder
-from models.plan_store import plans_of
+from models.plan_store import is_plan, plans_of
 from models.provenance import sha256_of
 from models.spec import ModelSpec
 
@@ -59,7 +59,7 @@ def resolve(name: str) -> RegisteredModel:
         if registered is None:
             raise ModelNotFound(_how_to_get(name))
         return registered
-    if frozen := frozen_tags():
+    if frozen := _frozen_models():
         return _frozen(frozen)
     found = [model for spec in CATALOG.values() if (model := _newest(spec)) is not None]
     if not found:
@@ -110,7 +110,7 @@ def version_of(sha256: str) -> str:
 
 def _newest(spec: ModelSpec) -> RegisteredModel | None:
     """Of all that fits a catalogue entry what is frozen, else what was registered last."""
-    pattern, frozen = f"{spec.name.lower()}/*-g{GRAPH_VERSION}/{COMPLETE}", frozen_tags()
+    pattern, frozen = f"{spec.name.lower()}/*-g{GRAPH_VERSION}/{COMPLETE}", _frozen_models()
     complete = (mark for folder in model_folders() for mark in folder.glob(pattern))
     best_first = sorted(
         complete,
@@ -122,17 +122,22 @@ def _newest(spec: ModelSpec) -> RegisteredModel | None:
 
 def _how_to_get(name: str) -> str:
     """What to do about a model that is not there."""
-    if not (frozen := frozen_tags()):
+    if not (frozen := _frozen_models()):
         return f"{name} is not registered; run: make model MODEL={name}"
     built_with = frozen[0].partition(":")[0]
     return (
         f"this Bento was built with {built_with}, not with {name}; build another with "
-        f"make bento MODEL={name}, or set BIREFNET_MODEL_PATH"
+        f"make bento MODEL={name} (or make image), or set BIREFNET_MODEL_PATH"
     )
 
 
+def _frozen_models() -> tuple[str, ...]:
+    """Exact tags of the models of our Bento; it may hold TensorRT plans beside them."""
+    return tuple(tag for tag in frozen_tags() if not is_plan(tag))
+
+
 def _frozen(tags: tuple[str, ...]) -> RegisteredModel:
-    """The model of a Bento; it may hold TensorRT plans beside it."""
+    """The model of a Bento."""
     specs = {spec.name.lower(): spec for spec in CATALOG.values()}
     for folder in model_folders():
         for tag in tags:

