@@ -6,6 +6,10 @@ MODEL  ?= $(if $(filter-out auto,$(BIREFNET_MODEL)),$(BIREFNET_MODEL),u2net)
 WANTED  = $(if $(BIREFNET_MODEL_PATH),--from-file "$(BIREFNET_MODEL_PATH)",--model $(MODEL))
 # What the container image is for: cpu, or gpu with PyTorch, CUDA and TensorRT in it.
 FLAVOUR ?= cpu
+$(if $(filter cpu gpu,$(FLAVOUR)),,$(error FLAVOUR is cpu or gpu, not $(FLAVOUR)))
+# Finds who builds images here, or says that nobody does.
+BUILDER = for builder in docker podman buildah; do $$builder info >/dev/null 2>&1 && break; builder=; done; \
+	[ "$$builder" ] || { echo "No docker, podman or buildah answers here; start or install one."; exit 1; };
 # A mirror of the model hub, under the name the hub's own tools know it by.
 MIRROR  = $(if $(HF_ENDPOINT),--mirror $(HF_ENDPOINT))
 # A BiRefNet becomes a graph through PyTorch; a light model comes as one.
@@ -14,7 +18,7 @@ TORCH   = $(if $(filter BiRefNet%,$(MODEL))$(filter %.safetensors %.pth %.pt,$(B
 export BENTOML_DO_NOT_TRACK ?= True
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fix model bench bento image docs lock clean
+.PHONY: help serve test check fix model bench bento image builder docs lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -53,12 +57,14 @@ bento: .venv/.dev $(TORCH) ## build the Bento: make bento MODEL=u2netp FLAVOUR=g
 		.venv/bin/bentoml build $(if $(filter gpu,$(FLAVOUR)),--arg gpu=true)
 
 # BUILDAH_FORMAT: the format podman and buildah prefer has no health check.
-image: bento ## build the container image with docker, podman or buildah: make image FLAVOUR=gpu
-	@for builder in docker podman buildah; do $$builder info >/dev/null 2>&1 && break; builder=; done; \
-	[ "$$builder" ] || { echo "No docker, podman or buildah answers here; start or install one."; exit 1; }; \
+image: builder bento ## build the container image with docker, podman or buildah: make image FLAVOUR=gpu
+	@$(BUILDER) \
 	BUILDAH_FORMAT=docker .venv/bin/bentoml containerize background_removal:latest \
 		--backend $$builder -t birefnet-background-removal:$(FLAVOUR)
-	@echo "It listens on 55433: docker run --read-only -p 55433:55433 birefnet-background-removal:$(FLAVOUR)"
+	@echo "It listens on 55433: docker run --read-only -p 55433:55433 -v birefnet:/data birefnet-background-removal:$(FLAVOUR)"
+
+builder:
+	@$(BUILDER)
 
 docs: .venv/.dev ## regenerate docs/configuration.md and .env.example
 	@$(PY) -m scripts.write_docs
