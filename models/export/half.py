@@ -7,15 +7,13 @@ goes to standard output as JSON.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from models.catalog import IMAGENET_MEAN, IMAGENET_STD
-from models.child import end_with
+from models.child import end_with, run_telling
 from models.engine import torch_or_say_so
-from models.errors import BackgroundRemovalError
 from models.spec import InputSpec
 
 
@@ -44,12 +42,7 @@ def export_half(checkpoint: Path, height: int, width: int, file: Path) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Export one; see the module."""
     checkpoint, height, width, file = arguments
-    try:
-        export_half(Path(checkpoint), int(height), int(width), Path(file))
-    except BackgroundRemovalError as failure:
-        print(json.dumps({"failure": str(failure)}), flush=True)
-        return 1
-    return 0
+    return run_telling(lambda: export_half(Path(checkpoint), int(height), int(width), Path(file)))
 
 
 if __name__ == "__main__":

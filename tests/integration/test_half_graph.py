@@ -34,6 +34,14 @@ def test_a_file_that_is_no_checkpoint_is_told(
     assert not (tmp_path / "graph.onnx").exists()
 
 
+def test_what_the_exporter_raises_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = write(make_state("pvt_v2_b0"), tmp_path)
+    assert main([str(checkpoint), "0", "64", str(tmp_path / "graph.onnx")]) == 1
+    assert "from 64 that are multiples of 32, not 0 x 64" in failure(capsys)
+
+
 def test_a_checkpoint_of_another_network_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,36 +9,40 @@ Progress goes to standard output, one JSON object per line; so does the reason o
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from models.child import end_with
+from models.child import end_with, run_telling, tell
 from models.engines.trt.complaints import Complaints, make_logger
 from models.engines.trt.library import find_libraries
-from models.errors import BackgroundRemovalError, EngineBuildFailed, EngineUnavailable
+from models.errors import EngineBuildFailed, EngineUnavailable
 
 #: Told the phase, the steps done and the steps there are.
 Progress = Callable[[str, int, int], None]
 
 
 def build_plan(
-    trt: Any, graph: Path, batches: Sequence[int], timing_cache: Path | None, progress: Progress
-) -> Any:
-    """Parse and build.
+    trt: Any,
+    graph: Path,
+    plan: Path,
+    batches: Sequence[int],
+    timing_cache: Path | None,
+    progress: Progress,
+) -> None:
+    """Parse, build and write.
 
     Args:
         trt: TensorRT's Python module.
         graph: ONNX file, strongly typed: its own types are the precision. One input ``[N, ...]``.
+        plan: Where the serialised plan goes.
         batches: Batch size of each profile; each fixed, so that its tactics are chosen for it.
         timing_cache: What kernels took in earlier builds; read if there, and written. None for
             TensorRT-RTX, which times nothing.
         progress: Told how far it is.
-
-    Returns:
-        The serialised plan, a buffer.
 
     Raises:
         EngineBuildFailed: If the parser refuses the graph or the builder makes nothing of it.
@@ -59,12 +63,13 @@ def build_plan(
     timings = timing_cache and _use_timing_cache(config, timing_cache)
     monitor = _make_monitor(trt, progress)
     config.progress_monitor = monitor
-    plan = builder.build_serialized_network(network, config)
-    if plan is None:
+    built = builder.build_serialized_network(network, config)
+    if built is None:
         raise EngineBuildFailed(f"TensorRT built nothing: {errors.last or 'it gave no reason'}")
+    plan.write_bytes(memoryview(built))
     if timing_cache and timings:
-        _write_timing_cache(timings, timing_cache)
-    return plan
+        with suppress(OSError):  # they make the next build faster, no more
+            _write_timing_cache(timings, timing_cache)
 
 
 def _say(error: Any) -> str:
@@ -109,20 +114,37 @@ def _fixed_profile(builder: Any, network: Any, batch: int) -> Any:
 
 def _use_timing_cache(config: Any, file: Path) -> Any:
     """The timing cache in use, or None where this library keeps none."""
-    timings = config.create_timing_cache(file.read_bytes() if file.is_file() else b"")
+    known = b""
+    with suppress(OSError):  # most often there are none yet
+        known = file.read_bytes()
+    timings = config.create_timing_cache(known)
     if timings is None or not config.set_timing_cache(timings, False):
         return None
     return timings
 
 
 def _write_timing_cache(timings: Any, file: Path) -> None:
-    written = file.with_suffix(".part")
-    written.write_bytes(memoryview(timings.serialize()))
-    written.replace(file)
+    # Not `with_suffix`: names end in versions. And two builds may write for the same device.
+    written = file.with_name(f"{file.name}.{os.getpid()}.part")
+    try:
+        written.write_bytes(memoryview(timings.serialize()))
+        written.replace(file)
+    finally:
+        written.unlink(missing_ok=True)
 
 
-def _tell(**fields: Any) -> None:
-    print(json.dumps(fields), flush=True)
+def _build(args: argparse.Namespace) -> None:
+    library = next((it for it in find_libraries() if it.label == args.library), None)
+    if library is None:
+        raise EngineUnavailable(f"{args.library} is not installed")
+    build_plan(
+        library.load(),
+        args.graph,
+        args.plan,
+        args.batches,
+        args.timing_cache,
+        lambda phase, done, of: tell(phase=phase, done=done, of=of),
+    )
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -136,22 +158,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--parent", type=int, required=True)
     args = parser.parse_args(arguments)
     end_with(args.parent)
-    try:
-        library = next((it for it in find_libraries() if it.label == args.library), None)
-        if library is None:
-            raise EngineUnavailable(f"{args.library} is not installed")
-        plan = build_plan(
-            library.load(),
-            args.graph,
-            args.batches,
-            args.timing_cache,
-            lambda phase, done, of: _tell(phase=phase, done=done, of=of),
-        )
-        args.plan.write_bytes(memoryview(plan))
-    except BackgroundRemovalError as failure:
-        _tell(failure=str(failure))
-        return 1
-    return 0
+    return run_telling(lambda: _build(args))
 
 
 if __name__ == "__main__":

@@ -494,9 +494,10 @@ def test_a_real_plan_on_a_real_device_gives_the_right_mattes(tmp_path: Path) -> 
     if not libraries:
         pytest.skip("no TensorRT is installed")
     graph = write_mean_graph(tmp_path / "graph.onnx", size=64)
-    plan = build_plan(libraries[0].load(), graph, (1, 2), None, lambda _phase, _done, _of: None)
+    plan = tmp_path / "a.plan"
+    build_plan(libraries[0].load(), graph, plan, (1, 2), None, lambda _phase, _done, _of: None)
     opened = TensorRtEngine(
-        bytes(memoryview(plan)),
+        plan.read_bytes(),
         open_driver,
         lambda: open_runtime(libraries[0]),
         EngineConfig(64, 64, max_batch=2, pin_memory=True),
