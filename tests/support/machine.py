@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models import engine
-from models.engines.trt.library import INSTALL, Library, find_library
+from models.engines.trt.library import Library, find_library
 from models.engines.trt.opening import MACHINE
 from models.engines.trt.ports import DeviceFacts
 from models.errors import EngineUnavailable
@@ -122,7 +122,7 @@ class WatchedRuntime(FakePlanRuntime):
 
 def _find_library(folder: Path) -> Library:
     if (folder / "no_tensorrt").exists():
-        raise EngineUnavailable(f"TensorRT is not installed; run: {INSTALL}")
+        raise EngineUnavailable(f"TensorRT is not installed; run: {engine.TENSORRT_INSTALL}")
     return find_library()
 
 

@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
@@ -21,6 +21,7 @@ from filelock import FileLock
 
 import models
 from models.engine import ModelFiles
+from models.engines.trt.builder import Progress
 from models.engines.trt.cache import PlanCache
 from models.engines.trt.library import Library
 from models.engines.trt.plan import PlanKey, PlanManifest
@@ -29,9 +30,6 @@ from models.errors import EngineBuildFailed
 from models.manifest import GRAPH_VERSION
 from models.provenance import sha256_of
 from models.spec import Precision
-
-#: Told what is being done, the steps done and the steps there are.
-Progress = Callable[[str, int, int], None]
 
 BATCHES = (1, 2, 4, 8)
 # Raised whenever `models.export.half` writes another graph for the same checkpoint.

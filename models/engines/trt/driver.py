@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
-from models.engines.trt.library import INSTALL
+from models.engine import TENSORRT_INSTALL
 from models.engines.trt.ports import CudaDriver, CudaError
 from models.errors import EngineUnavailable
 
@@ -72,7 +72,8 @@ def open_driver(device: int = 0) -> CudaDriver:
         except CudaError as failure:
             raise EngineUnavailable(f"the CUDA device does not open: {failure}") from failure
     raise EngineUnavailable(
-        f"neither cuda-bindings nor pycuda can be used ({'; '.join(missing)}); run: {INSTALL}"
+        f"neither cuda-bindings nor pycuda can be used ({'; '.join(missing)}); "
+        f"run: {TENSORRT_INSTALL}"
     )
 
 

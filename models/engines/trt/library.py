@@ -16,8 +16,6 @@ from typing import Any
 from models.engine import TENSORRT_INSTALL
 from models.errors import EngineUnavailable
 
-INSTALL = TENSORRT_INSTALL
-
 
 @dataclass(frozen=True)
 class Library:
@@ -48,7 +46,7 @@ class Library:
             return import_module(self.module)
         except (ImportError, OSError) as missing:
             raise EngineUnavailable(
-                f"{self.name} is installed in part only ({missing}); run: {INSTALL}"
+                f"{self.name} is installed in part only ({missing}); run: {TENSORRT_INSTALL}"
             ) from missing
 
 
@@ -88,7 +86,7 @@ def find_library() -> Library:
     """
     found = find_libraries()
     if not found:
-        raise EngineUnavailable(f"TensorRT is not installed; run: {INSTALL}")
+        raise EngineUnavailable(f"TensorRT is not installed; run: {TENSORRT_INSTALL}")
     return found[0]
 
 
