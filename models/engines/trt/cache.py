@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from stat import S_ISLNK
 
 from filelock import FileLock, Timeout
 
@@ -183,9 +184,15 @@ def _refuse_foreign(path: Path, *, in_store: bool = False) -> None:
     Raises:
         EngineIncompatible: If that is so.
     """
-    status = path.lstat()
-    owners, forbidden = ({0, os.getuid()}, _OTHERS_WRITE) if in_store else ({os.getuid()}, _OTHERS)
-    if status.st_uid not in owners or status.st_mode & forbidden:
-        raise EngineIncompatible(
-            f"the folder of TensorRT plans must be its user's alone; run: chmod -R go= {path}"
-        )
+    status, user = path.lstat(), os.getuid()
+    if S_ISLNK(status.st_mode):
+        wrong = f"{path} is a symbolic link"
+    elif status.st_uid not in ({0, user} if in_store else {user}):
+        wrong = f"{path} belongs to user {status.st_uid}, not to {user}"
+    elif status.st_mode & (_OTHERS_WRITE if in_store else _OTHERS):
+        wrong = f"others have access; run: chmod -R {'go-w' if in_store else 'go='} {path}"
+    else:
+        return
+    raise EngineIncompatible(
+        f"what TensorRT is built of and runs must be its user's alone: {wrong}"
+    )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from models.engines.trt.cache import PlanCache
+from models.engines.trt.cache import PlanCache, read_plan
 from models.engines.trt.plan import PlanKey, PlanManifest
 from models.errors import EngineBuildFailed, EngineIncompatible
 from tests.unit.models.engines.trt.test_plan import KEY, OTHER
@@ -144,8 +144,26 @@ def test_a_plan_others_may_write_is_refused(tmp_path: Path) -> None:
 def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
     PlanCache(tmp_path / "c")
     os.chown(tmp_path / "c" / "plans", 12345, 12345)
-    with pytest.raises(EngineIncompatible):
+    with pytest.raises(EngineIncompatible, match="belongs to user 12345, not to 0"):
         PlanCache(tmp_path / "c")
+
+
+def test_a_folder_that_is_elsewhere_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (tmp_path / "c").symlink_to("elsewhere")
+    with pytest.raises(EngineIncompatible, match="c is a symbolic link"):
+        PlanCache(tmp_path / "c")
+
+
+def test_a_plan_of_the_store_that_others_may_write_may_stay_readable_to_them(
+    tmp_path: Path,
+) -> None:
+    cache = PlanCache(tmp_path)
+    build(cache)
+    plan = tmp_path / "plans" / f"{KEY.digest}.plan"
+    plan.chmod(0o666)
+    with pytest.raises(EngineIncompatible, match="chmod -R go-w "):
+        read_plan(plan, cache.manifest(KEY), KEY, in_store=True)
 
 
 def _build_slowly(folder: Path, started: Path, seconds: float) -> None:
