@@ -91,7 +91,7 @@ def _build(model: RegisteredModel, order: PlanOrder, options: argparse.Namespace
 
         maker = PlanMaker(options.cache_dir, show)
         if options.again:
-            maker.cache.forget(order.key)
+            maker.forget(order)
             forget_deaths(options.cache_dir / PLANS_FOLDER, order)
         plan = maker.plan(order)
     manifest = maker.cache.manifest(order.key)

@@ -120,9 +120,13 @@ def test_what_is_there_is_built_once_and_again_on_demand(
     order = order_plan(model.files, config(folder))
     mark = folder / PLANS_FOLDER / f"opening-{order.key.digest[:32]}"
     mark.write_bytes(b"xx")
+    graph = folder / "tensorrt-graphs" / f"{order.source[:32]}.onnx"
+    graph.parent.mkdir()
+    graph.write_bytes(b"what a checkpoint would have been exported to")
     assert main([*arguments, "--again"]) == 0
     assert plans(folder)[0].stat().st_mtime_ns > before
     assert not mark.exists()
+    assert not graph.exists()
 
 
 @pytest.mark.usefixtures("device")

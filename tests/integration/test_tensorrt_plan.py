@@ -116,6 +116,7 @@ def test_a_checkpoint_becomes_a_plan_that_its_manifest_describes(built: Built) -
     assert manifest.plan_bytes == len(built.plan)
     assert manifest.plan_sha256 == sha256_of(built.file)
     assert manifest.graph_sha256 == sha256_of(built.graph)
+    assert built.graph.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_plan_that_was_built_is_found_and_nothing_is_exported_or_built(built: Built) -> None:

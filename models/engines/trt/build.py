@@ -22,7 +22,7 @@ from filelock import FileLock
 import models
 from models.engine import ModelFiles
 from models.engines.trt.builder import Progress
-from models.engines.trt.cache import PlanCache
+from models.engines.trt.cache import PlanCache, keep, make_own_folder
 from models.engines.trt.library import Library
 from models.engines.trt.plan import PlanKey, PlanManifest
 from models.engines.trt.ports import DeviceFacts
@@ -100,12 +100,18 @@ class PlanMaker:
 
         Raises:
             EngineBuildFailed: If a child process fails or is killed, or after `cancel`.
+            EngineIncompatible: If the folder of graphs is open to others.
         """
         return self.cache.build_once(
             order.key,
             lambda target: self._build(order, target),
             cancelled=self._cancelled.is_set,
         )
+
+    def forget(self, order: PlanOrder) -> None:
+        """Have the next build begin with nothing, not even the exported graph."""
+        self.cache.forget(order.key)
+        self._exported(order).unlink(missing_ok=True)
 
     def cancel(self) -> None:
         """End what is being built, or waited for; nothing of it stays."""
@@ -114,6 +120,7 @@ class PlanMaker:
     def _build(self, order: PlanOrder, target: Path) -> PlanManifest:
         started = time.monotonic()
         graph = self._graph(order)
+        graph_sha256 = sha256_of(graph)  # now: it is dropped if another plan of it fails
         command = ["models.engines.trt.builder", "--library", order.library.label]
         command += ["--graph", str(graph), "--plan", str(target)]
         command += ["--batches", *map(str, order.batches), "--parent", str(os.getpid())]
@@ -121,10 +128,15 @@ class PlanMaker:
             self._timings.mkdir(mode=0o700, exist_ok=True)
             kernels = f"{order.library.label} {order.device.name}".replace(" ", "-")
             command += ["--timing-cache", str(self._timings / kernels)]
-        self._run(command)
+        try:
+            self._run(command)
+        except EngineBuildFailed:
+            if not self._cancelled.is_set():  # else the graph may be what is wrong
+                self._exported(order).unlink(missing_ok=True)
+            raise
         return PlanManifest(
             key=order.key,
-            graph_sha256=sha256_of(graph),
+            graph_sha256=graph_sha256,
             plan_sha256=sha256_of(target),
             plan_bytes=target.stat().st_size,
             build_s=round(time.monotonic() - started, 1),
@@ -134,14 +146,18 @@ class PlanMaker:
         """The ONNX file a plan is built from."""
         if order.files.checkpoint is None:
             return order.files.graph
-        graph = self._graphs / f"{order.source[:32]}.onnx"
-        self._graphs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        graph = self._exported(order)
+        make_own_folder(self._graphs)
         # A lock of its own: plans of several devices or batch sizes are built from one graph.
         lock = FileLock(graph.with_suffix(".lock"))
         with lock.acquire(cancel_check=self._cancelled.is_set):
             if not graph.is_file():
                 self._export(order, order.files.checkpoint, graph)
         return graph
+
+    def _exported(self, order: PlanOrder) -> Path:
+        """Where the graph of a checkpoint is kept; of a published graph nothing ever is."""
+        return self._graphs / f"{order.source[:32]}.onnx"
 
     def _export(self, order: PlanOrder, checkpoint: Path, graph: Path) -> None:
         unfinished = graph.with_suffix(".part")
@@ -150,7 +166,7 @@ class PlanMaker:
         try:
             command = ["models.export.half", str(checkpoint), *shape, str(unfinished)]
             self._run([*command, str(os.getpid())])
-            unfinished.replace(graph)
+            keep(unfinished, graph)
         finally:
             unfinished.unlink(missing_ok=True)
 

@@ -37,8 +37,7 @@ class PlanCache:
     def __init__(self, folder: Path) -> None:
         self._plans, self._manifests = folder / "plans", folder / "manifests"
         for part in (folder, self._plans, self._manifests):
-            part.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
-            _refuse_foreign(part)
+            make_own_folder(part)
         self._locks = folder
 
     def find(self, key: PlanKey) -> bytes | None:
@@ -95,13 +94,13 @@ class PlanCache:
                 unfinished = plan.with_suffix(f".{os.getpid()}.part")
                 try:
                     made = build(unfinished)
-                    _keep(unfinished, plan)
+                    keep(unfinished, plan)
                 finally:
                     unfinished.unlink(missing_ok=True)
                 # The manifest last: without it there is no plan.
                 written = manifest.with_suffix(".part")
                 written.write_text(json.dumps(made.as_metadata(), indent=1))
-                _keep(written, manifest)
+                keep(written, manifest)
                 return read_plan(plan, made, key)
         except Timeout as waited:
             why = "the wait was cancelled" if cancelled() else "it has been building for too long"
@@ -165,7 +164,7 @@ def _read_manifest(path: Path) -> PlanManifest:
         raise EngineIncompatible("the manifest of a plan cannot be read") from broken
 
 
-def _keep(written: Path, target: Path) -> None:
+def keep(written: Path, target: Path) -> None:
     """Give a finished file its name, so that it survives a power cut whole or not at all."""
     with written.open("rb") as file:
         os.fsync(file.fileno())
@@ -176,6 +175,16 @@ def _keep(written: Path, target: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def make_own_folder(folder: Path) -> None:
+    """Have a folder of this user alone.
+
+    Raises:
+        EngineIncompatible: If it is there, and another's or open to others.
+    """
+    folder.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
+    _refuse_foreign(folder)
 
 
 def _refuse_foreign(path: Path, *, in_store: bool = False) -> None:

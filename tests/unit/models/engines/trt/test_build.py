@@ -131,7 +131,7 @@ def test_a_graph_that_another_is_exporting_is_waited_for_and_not_exported_again(
     phases: list[str] = []
     maker = PlanMaker(folder, lambda phase, _done, _of: phases.append(phase))
     exported = folder / "tensorrt-graphs" / f"{order.source[:32]}.onnx"
-    exported.parent.mkdir(parents=True)
+    exported.parent.mkdir(mode=0o700, parents=True)
     with FileLock(exported.with_suffix(".lock")):
         waiting = Thread(target=maker.plan, args=(order,))
         waiting.start()
@@ -152,7 +152,7 @@ def test_a_wait_for_another_process_can_be_cancelled(
         "graph": folder / "tensorrt-graphs" / f"{order.source[:32]}.lock",
     }
     maker = PlanMaker(folder)
-    locks[awaited].parent.mkdir(parents=True, exist_ok=True)
+    locks[awaited].parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with FileLock(locks[awaited]), ThreadPoolExecutor() as elsewhere:
         waiting = elsewhere.submit(maker.plan, order)
         assert not wait([waiting], 0.5).done
