@@ -10,6 +10,8 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from stat import S_ISLNK
 
@@ -85,8 +87,7 @@ class PlanCache:
         """
         plan, manifest = self._paths(key)
         try:
-            lock = FileLock(self._locks / f"{key.digest[:32]}.lock")
-            with lock.acquire(patience_s, cancel_check=cancelled):
+            with self._lock(key).acquire(patience_s, cancel_check=cancelled):
                 known = self._find_or_forget(key)
                 if known is not None:
                     return known
@@ -101,6 +102,7 @@ class PlanCache:
                 written = manifest.with_suffix(".part")
                 written.write_text(json.dumps(made.as_metadata(), indent=1))
                 keep(written, manifest)
+                self._remove_outdated(key)
                 return read_plan(plan, made, key)
         except Timeout as waited:
             why = "the wait was cancelled" if cancelled() else "it has been building for too long"
@@ -110,6 +112,24 @@ class PlanCache:
         """Remove a plan that proved unfit."""
         for path in reversed(self._paths(key)):
             path.unlink(missing_ok=True)
+
+    def _remove_outdated(self, key: PlanKey) -> None:
+        """Remove what an update of library or driver has left: else a cache only grows.
+
+        What is open elsewhere was read whole. Another set of profiles is no update: it stays.
+        """
+        for path in self._manifests.glob("*.json"):
+            # What is broken, or in another process's hands, is not worth a finished plan.
+            with suppress(EngineIncompatible, OSError):
+                known = _read_manifest(path).key
+                if (known.source, known.gpu) != (key.source, key.gpu):
+                    continue
+                if replace(known, batches=key.batches) != key:
+                    with self._lock(known).acquire(timeout=0):
+                        self.forget(known)
+
+    def _lock(self, key: PlanKey) -> FileLock:
+        return FileLock(self._locks / f"{key.digest[:32]}.lock")
 
     def _find_or_forget(self, key: PlanKey) -> bytes | None:
         """What is there, if it is sound; what is not makes room."""

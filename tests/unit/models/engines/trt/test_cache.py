@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from models.engines.trt.cache import PlanCache, read_plan
 from models.engines.trt.plan import PlanKey, PlanManifest
@@ -101,6 +102,48 @@ def test_a_manifest_without_its_plan_is_refused(tmp_path: Path) -> None:
     (tmp_path / "plans" / f"{KEY.digest}.plan").unlink()
     with pytest.raises(EngineIncompatible):
         cache.find(KEY)
+
+
+@pytest.mark.parametrize("part", OTHER)
+def test_a_build_replaces_what_another_library_or_driver_was_built_for_and_nothing_else(
+    tmp_path: Path, part: str
+) -> None:
+    cache, other = PlanCache(tmp_path), replace(KEY, **{part: OTHER[part]})
+    build(cache, other)
+    build(cache)
+    stays = part in ("source", "gpu", "batches")
+    assert cache.find(other) == (PLAN if stays else None)
+    assert cache.find(KEY) == PLAN
+    assert len(files(tmp_path)) == (4 if stays else 2)
+
+
+def test_a_build_that_fails_replaces_nothing(tmp_path: Path) -> None:
+    def fail(_target: Path) -> PlanManifest:
+        raise EngineBuildFailed("no")
+
+    cache, older = PlanCache(tmp_path), replace(KEY, library=OTHER["library"])
+    build(cache, older)
+    with pytest.raises(EngineBuildFailed):
+        cache.build_once(KEY, fail)
+    assert cache.find(older) == PLAN
+
+
+def test_what_another_process_is_busy_with_is_not_replaced(tmp_path: Path) -> None:
+    cache, older = PlanCache(tmp_path), replace(KEY, library=OTHER["library"])
+    build(cache, older)
+    with FileLock(tmp_path / f"{older.digest[:32]}.lock"):
+        build(cache)
+    assert cache.find(older) == PLAN
+
+
+def test_a_manifest_that_cannot_be_read_is_in_nobodys_way(tmp_path: Path) -> None:
+    cache = PlanCache(tmp_path)
+    older, broken = replace(KEY, library=OTHER["library"]), replace(KEY, driver_major="")
+    for key in (older, broken):
+        build(cache, key)
+    (tmp_path / "manifests" / f"{broken.digest}.json").write_text("{}")
+    assert build(cache) == PLAN
+    assert cache.find(older) is None
 
 
 def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
