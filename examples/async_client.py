@@ -16,7 +16,7 @@ from bentoml import AsyncHTTPClient
 from bentoml.exceptions import BentoMLException
 
 AT_ONCE = 3  # BIREFNET_MAX_IN_FLIGHT_PER_CLIENT: what the service lets one client have under way
-START_S = 10.0  # until it gives up on a service that is not there; BentoML asks ceaselessly
+START_S = 5.0  # until it gives up on a service that is not there; BentoML asks ceaselessly
 PATIENCE_S = 15.0  # until the next try where it was too much for the minute
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 

@@ -13,7 +13,7 @@ import httpx
 from bentoml import SyncHTTPClient
 from bentoml.exceptions import BentoMLException
 
-START_S = 10.0  # until it gives up on a service that is not there; BentoML asks ceaselessly
+START_S = 5.0  # until it gives up on a service that is not there; BentoML asks ceaselessly
 
 
 def remove_background(source: Path, target: Path, address: str) -> None:
