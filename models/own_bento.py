@@ -9,12 +9,8 @@ from functools import cache
 from pathlib import Path
 
 from bentoml import Bento
-from bentoml.container import BentoMLContainer  # type: ignore[attr-defined]
 
-
-def store_folder() -> Path:
-    """The model store of the BentoML home: where models are registered."""
-    return Path(BentoMLContainer.model_store_dir.get())
+from models.store_entry import store_folder
 
 
 def model_folders() -> tuple[Path, ...]:

@@ -6,18 +6,16 @@ everything its manifest names is the same.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import bentoml
 
 from models.engine import StoredPlan
 from models.engines.trt.plan import PlanManifest
-from models.own_bento import model_folders, store_folder
+from models.own_bento import model_folders
+from models.store_entry import COMPLETE, new_entry
 
 PLAN_FILE = "engine.plan"
-# Written last: BentoML copies an entry into its place file by file.
-_COMPLETE = "complete"
 _MODE = 0o644  # whatever the umask: what others may write is refused
 _SUFFIX = "-tensorrt"
 _LABELS = {"product": "background-removal", "kind": "tensorrt-plan"}
@@ -36,22 +34,17 @@ def register_plan(model: str, plan: bytes, manifest: PlanManifest) -> str:
         Its tag.
     """
     name, version = _entry_name(model), manifest.key.digest[:_DIGEST_CHARACTERS]
-    folder = store_folder() / name / version
-    shutil.rmtree(folder, ignore_errors=True)
-    # BentoML would look up what was registered last, and fail where that is damaged.
-    (folder.parent / "latest").unlink(missing_ok=True)
-    with bentoml.models.create(f"{name}:{version}", labels=_LABELS) as stored:
+    with new_entry(name, version, _LABELS) as stored:
         file = Path(stored.path_of(PLAN_FILE))
         file.write_bytes(plan)
         file.chmod(_MODE)
         stored.info.metadata.update(manifest.as_metadata())
-    (folder / _COMPLETE).touch()
     return f"{name}:{version}"
 
 
 def plans_of(model: str) -> tuple[StoredPlan, ...]:
     """Every complete plan of a model; whether one fits is for who opens it to say."""
-    pattern = f"{_entry_name(model)}/*/{_COMPLETE}"
+    pattern = f"{_entry_name(model)}/*/{COMPLETE}"
     marks = (mark for folder in model_folders() for mark in folder.glob(pattern))
     return tuple(plan for mark in marks if (plan := _open_entry(mark.parent)) is not None)
 

@@ -6,14 +6,12 @@ hold PyTorch in its memory.
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-import bentoml
 from bentoml.container import BentoMLContainer  # type: ignore[attr-defined]
 from filelock import FileLock, Timeout
 
@@ -25,7 +23,6 @@ from models.manifest import GRAPH_VERSION, Manifest
 from models.provenance import read_provenance, sha256_of
 from models.spec import ModelSpec
 from models.store import (
-    COMPLETE,
     RegisteredModel,
     catalogued,
     folder_of,
@@ -33,6 +30,7 @@ from models.store import (
     open_entry,
     version_of,
 )
+from models.store_entry import COMPLETE, new_entry
 
 LOCK_TIMEOUT_S = 600.0
 _LABELS = {"product": "background-removal"}
@@ -61,9 +59,7 @@ def register(spec: ModelSpec, checkpoint: Path) -> RegisteredModel:
         if known is not None and is_intact(known):
             (folder / COMPLETE).touch()  # registered last: this is what its name stands for now
             return known
-        shutil.rmtree(folder, ignore_errors=True)  # damaged, or left by an interrupted one
         _export_into_store(spec, checkpoint, sha256)
-        (folder / COMPLETE).touch()
         registered = open_entry(folder, spec)
     if registered is None:
         raise CheckpointError(f"the model store did not keep {spec.name}")
@@ -98,10 +94,8 @@ def _export_into_store(spec: ModelSpec, checkpoint: Path, sha256: str) -> None:
     # Imported here: the processes that only resolve a model have no use for ONNX in memory.
     from models.export.graphs import export
 
-    tag = f"{spec.name.lower()}:{version_of(sha256)}"
-    # BentoML would look up what was registered last, and fail where that is damaged.
-    (folder_of(spec.name) / "latest").unlink(missing_ok=True)
-    with torch_or_say_so(), bentoml.models.create(tag, labels=_LABELS) as stored:
+    name = spec.name.lower()
+    with torch_or_say_so(), new_entry(name, version_of(sha256), _LABELS) as stored:
         folder = Path(stored.path)
         export(checkpoint, spec, folder)
         manifest = _manifest(spec, sha256, _origin(spec, checkpoint, sha256), folder)

@@ -15,14 +15,13 @@ from models.catalog import CATALOG, CUSTOM_NAME, custom_birefnet, find, find_by_
 from models.engine import ModelFiles
 from models.errors import ModelNotFound
 from models.manifest import GRAPH_VERSION, Manifest
-from models.own_bento import frozen_tags, model_folders, store_folder
+from models.own_bento import frozen_tags, model_folders
 from models.plan_store import is_plan, plans_of
 from models.provenance import sha256_of
 from models.spec import ModelSpec
+from models.store_entry import COMPLETE, store_folder
 
 _HASH_CHARACTERS = 12
-# Written last: BentoML copies an entry into its place file by file.
-COMPLETE = "complete"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,32 +115,29 @@ def test_registering_again_replaces(manifest: PlanManifest, config: EngineConfig
     open_tensorrt(resolve("tiny").files, config).close()
 
 
-def test_a_plan_that_was_changed_in_the_store_is_not_run(
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda file: file.write_bytes(PLAN + b" "), "not what its manifest says"),
+        (lambda file: file.chmod(0o666), "chmod"),
+        (lambda file: file.unlink(), "missing"),
+    ],
+    ids=["changed", "open to others", "gone"],
+)
+def test_a_plan_that_is_not_sound_is_not_run_and_the_log_says_why(
+    spoil: Callable[[Path], object],
+    said: str,
     manifest: PlanManifest,
     config: EngineConfig,
     device: FakeDevice,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     register_plan("tiny", PLAN, manifest)
-    only_plan("tiny").file.write_bytes(PLAN + b" ")
+    spoil(only_plan("tiny").file)
     with pytest.raises(EngineNotBuilt), caplog.at_level("ERROR"):
         open_tensorrt(resolve("tiny").files, config)
     assert not device.calls["load"]
-    assert "not what its manifest says" in caplog.text
-
-
-def test_a_plan_that_others_may_change_is_not_run(
-    manifest: PlanManifest,
-    config: EngineConfig,
-    device: FakeDevice,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    register_plan("tiny", PLAN, manifest)
-    only_plan("tiny").file.chmod(0o666)
-    with pytest.raises(EngineNotBuilt), caplog.at_level("ERROR"):
-        open_tensorrt(resolve("tiny").files, config)
-    assert not device.calls["load"]
-    assert "chmod" in caplog.text
+    assert said in caplog.text
 
 
 def test_an_entry_that_was_not_finished_is_none_and_makes_room(manifest: PlanManifest) -> None:
@@ -168,16 +165,6 @@ def test_an_entry_whose_description_is_damaged_is_none_and_hides_no_other(
     assert len(resolve("tiny").files.plans) == 1
     register_plan("tiny", PLAN, foreign)
     assert len(plans_of("tiny")) == 2
-
-
-def test_a_plan_that_is_gone_is_not_run(
-    manifest: PlanManifest, config: EngineConfig, caplog: pytest.LogCaptureFixture
-) -> None:
-    register_plan("tiny", PLAN, manifest)
-    only_plan("tiny").file.unlink()
-    with pytest.raises(EngineNotBuilt), caplog.at_level("ERROR"):
-        open_tensorrt(resolve("tiny").files, config)
-    assert "missing" in caplog.text
 
 
 def test_a_umask_that_lets_the_group_write_keeps_no_plan_from_running(
