@@ -221,11 +221,12 @@ def _supervisor() -> psutil.Process | None:
 
     Its number says nothing: in a container the supervisor is process 1.
     """
-    me = psutil.Process()
-    parent = me.parent()
-    if parent is None or not _service_name(me) or "serve" not in parent.cmdline():
-        return None
-    return parent
+    with contextlib.suppress(psutil.Error):  # it is gone
+        me = psutil.Process()
+        parent = me.parent()
+        if parent is not None and _service_name(me) and "serve" in parent.cmdline():
+            return parent
+    return None
 
 
 def _service_name(process: psutil.Process) -> str:
