@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 import bentoml
@@ -12,12 +15,19 @@ import numpy as np
 from models.chain import label_of
 from models.engines.trt.opening import MACHINE
 from models.errors import InferenceFailed, ModelError
-from service.batching import batch_without_waiting
+from service.bentoml_patches import batch_without_waiting, end_timers_with_requests
 from service.engine_wishes import CUDA_BATCH, wishes_of
 from service.engines import FAKE_NOTE, ServedEngines
-from service.lifecycle import end_with_supervisor, outlive_siblings, stop_service
+from service.lifecycle import (
+    end_with_supervisor,
+    listening_address,
+    outlive_siblings,
+    serving,
+    stop_service,
+)
 from service.logs import LogConfig, set_up_logging
 from service.model_choice import choose_model
+from service.own_socket import keep_reachable
 from service.removal.admission import return_freed_memory
 from service.settings import Settings, read_settings
 
@@ -29,6 +39,7 @@ LONGER_THAN_ANY_DEADLINE_S = 600
 _CPU_ADAPTIVE_BATCH = 4
 
 batch_without_waiting()
+end_timers_with_requests()
 _settings = read_settings()
 _model = choose_model(_settings)
 _on_gpu = _settings.device != "cpu" and MACHINE.probe() is None
@@ -58,10 +69,19 @@ class Inference:
         except ModelError as refused:
             stop_service()
             raise SystemExit(str(refused)) from refused
+        self._batch_began: float | None = None
+        self._keeping: asyncio.Task[None] | None = None
         return_freed_memory()
-        outlive_siblings()
-        serving = label_of(self._engines.engine)
-        log.info("serving %s (%s) on %s", _model.tag, _model.spec.network_name, serving)
+        label = label_of(self._engines.engine)
+        log.info("serving %s (%s) on %s", _model.tag, _model.spec.network_name, label)
+
+    @bentoml.on_startup
+    async def stay_reachable(self) -> None:
+        """Outlive whoever sends us pictures, under a name that stays."""
+        server, address = serving(), listening_address()
+        outlive_siblings(stop_within_s(_settings))
+        if server is not None and isinstance(address, str):
+            self._keeping = asyncio.create_task(keep_reachable(server, Path(address)))
 
     @bentoml.api(
         batchable=True,
@@ -79,7 +99,7 @@ class Inference:
             ``N`` outcomes: `alpha` ``[H, W]`` or None, `fault` or None, `engine`, `inference_ms`,
             `retried_on_cpu`.
         """
-        started = time.perf_counter()
+        started = self._batch_began = time.perf_counter()
         try:
             made = self._engines.predict(batch)
         except InferenceFailed as failure:
@@ -88,6 +108,8 @@ class Inference:
             nothing = {"alpha": None, "inference_ms": 0.0, "retried_on_cpu": False}
             engine = label_of(self._engines.engine)
             return [{**nothing, "fault": fault, "engine": engine}] * len(batch)
+        finally:
+            self._batch_began = None
         outcome = {
             "fault": None,
             "engine": made.engine,
@@ -98,13 +120,20 @@ class Inference:
 
     @bentoml.api
     async def describe(self) -> dict[str, Any]:
-        """What really runs; feeds health."""
-        return self._engines.describe()
+        """What really runs, in which process, and for how long a batch has; feeds health."""
+        began = self._batch_began
+        busy_s = 0.0 if began is None else time.perf_counter() - began
+        return {**self._engines.describe(), "pid": os.getpid(), "busy_s": busy_s}
 
     @bentoml.on_shutdown
     def close(self) -> None:
         """Give the engines back."""
         self._engines.close()
+
+
+def stop_within_s(settings: Settings) -> float:
+    """Seconds a worker may take to stop: what the longest deadline allows, and a little more."""
+    return 4 * settings.processing_timeout_sec + 30
 
 
 def log_config(settings: Settings) -> LogConfig:

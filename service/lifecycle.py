@@ -1,10 +1,9 @@
 """How the two processes stop: public finishes what it has, inference lasts until it has.
 
 The supervisor sends SIGTERM to both at once; left alone, inference would go first and take the
-requests that are still being decoded with it. The supervisor also removes the name of inference's
-socket at once, but keeps the public one open until the last worker is gone; and uvicorn waits for
-every answer to be read. Left alone, requests under way would lose inference, new callers would
-hang, and one who never reads would hold the stop for ever.
+requests that are still being decoded with it. The supervisor also keeps the public socket open
+until the last worker is gone. Left alone, requests under way would lose inference and new callers
+would hang.
 """
 
 from __future__ import annotations
@@ -18,14 +17,12 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import FrameType
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 import psutil
 import uvicorn
@@ -33,8 +30,6 @@ import uvicorn
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.1
 _READ_ARRIVED_S = 0.25
-_UNREAD_S = 30.0
-_UNREAD_WHILE_STOPPING_S = 5.0
 _WORKER_MODULE = "_bentoml_impl.worker.service"
 
 Handler = Callable[[int, FrameType | None], object]
@@ -105,33 +100,29 @@ def serving() -> uvicorn.Server | None:
     return server if isinstance(server, uvicorn.Server) else None
 
 
-async def drop_unread(server: uvicorn.Server, stopping: asyncio.Event) -> None:
-    """Let go of callers that read nothing of their answer for a while, for as long as this runs."""
-    stuck: dict[Any, tuple[int, float]] = {}  # by connection: bytes waiting, and since when
-    while True:
-        await asyncio.sleep(_POLL_S if stopping.is_set() else 1.0)
-        patience_s = _UNREAD_WHILE_STOPPING_S if stopping.is_set() else _UNREAD_S
-        now = time.monotonic()
-        seen: dict[Any, tuple[int, float]] = {}
-        for connection in list(server.server_state.connections):
-            waiting = connection.transport.get_write_buffer_size()
-            size, since = stuck.get(connection, (0, now))
-            if waiting and waiting == size and now - since > patience_s:
-                connection.transport.abort()
-            elif waiting:
-                seen[connection] = (waiting, since if waiting == size else now)
-        stuck = seen
+def listening_address() -> Any:
+    """Where this worker listens: the path of a Unix socket, or host and port; None in a test."""
+    number = _listening_number()
+    if number is None:
+        return None
+    with socket.socket(fileno=os.dup(number)) as listening:
+        return listening.getsockname()
 
 
 def _refuse_new_callers(loop: asyncio.AbstractEventLoop) -> None:
     """Shut the listening socket for all who share it; else callers would wait in its backlog."""
-    if "--fd" not in sys.argv:
+    number = _listening_number()
+    if number is None:
         return
-    number = int(sys.argv[sys.argv.index("--fd") + 1])
     with contextlib.suppress(OSError, ValueError):
         loop.remove_reader(number)
         with socket.socket(fileno=os.dup(number)) as listening:
             listening.shutdown(socket.SHUT_RDWR)
+
+
+def _listening_number() -> int | None:
+    """File descriptor of the socket that BentoML has this worker listen on."""
+    return int(sys.argv[sys.argv.index("--fd") + 1]) if "--fd" in sys.argv else None
 
 
 def stop_service() -> None:
@@ -141,47 +132,52 @@ def stop_service() -> None:
         supervisor.terminate()
 
 
-@contextmanager
-def second_name(uri: str) -> Iterator[str]:
-    """Another name of a Unix socket, for as long as the context lasts.
-
-    The supervisor removes the first one as soon as it is told to stop, and a removal under way
-    could no longer connect to inference.
+def outlive_siblings(within_s: float) -> None:
+    """Heed a stop signal only once the other workers of our supervisor are gone.
 
     Args:
-        uri: Address of the socket; what is no `file:` address is given back as it is.
+        within_s: How long to wait for them at most.
     """
-    if not uri.startswith("file:"):
-        yield uri
-        return
-    first = Path(unquote(urlparse(uri).path))
-    second = first.parent.with_name(f"{first.parent.name}.{os.getpid()}")
-    try:
-        os.link(first, second)
-    except OSError:  # a file system without links for sockets: the first name has to do
-        yield uri
-        return
-    try:
-        yield second.as_uri()
-    finally:
-        second.unlink(missing_ok=True)
-
-
-def outlive_siblings() -> None:
-    """Heed a stop signal only once the other workers of our supervisor are gone."""
 
     def wait(number: int, frame: FrameType | None, then: Handler) -> None:
-        threading.Thread(target=_stop_last, args=(number, then), daemon=True).start()
+        threading.Thread(target=_stop_last, args=(number, then, within_s), daemon=True).start()
 
     _wrap_stop_signals(wait)
 
 
+def is_sibling(number: int) -> bool:
+    """Whether a process, by its number, lives and is ours or another worker of our supervisor."""
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(number).ppid() == os.getppid()
+    return False
+
+
+def kill_sibling(number: int) -> None:
+    """Kill another worker of our supervisor, who will replace it; nobody else's process."""
+    for sibling in _siblings():
+        if sibling.pid == number:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                sibling.kill()
+
+
 def _wrap_stop_signals(wrapper: Callable[[int, FrameType | None, Handler], None]) -> None:
-    """Put a wrapper around the handlers the server has installed for SIGTERM and SIGINT."""
+    """Put a wrapper around the handlers the server has installed for SIGTERM and SIGINT.
+
+    A hangup is a stop as well: by itself it would end a worker amid its requests.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):
         inner = signal.getsignal(number)
         if callable(inner):
             signal.signal(number, partial(_call, wrapper, inner))
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda _, frame: _terminate(frame))
+
+
+def _terminate(frame: FrameType | None) -> None:
+    """Do what SIGTERM does."""
+    handler = signal.getsignal(signal.SIGTERM)
+    if callable(handler):
+        handler(signal.SIGTERM, frame)
 
 
 def _call(
@@ -193,8 +189,9 @@ def _call(
     wrapper(number, frame, inner)
 
 
-def _stop_last(number: int, then: Handler) -> None:
-    while _siblings():
+def _stop_last(number: int, then: Handler, within_s: float) -> None:
+    give_up = time.monotonic() + within_s
+    while _siblings() and time.monotonic() < give_up:
         time.sleep(_POLL_S)
     then(number, None)
 

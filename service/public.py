@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -13,38 +13,58 @@ from typing import Annotated, Any, Self
 import bentoml
 import click
 from bentoml._internal.utils.analytics.usage_stats import do_not_track
-from bentoml.container import BentoMLContainer
 from bentoml.validators import ContentType
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 
 from models.errors import BackgroundRemovalError
+from service.bentoml_patches import end_timers_with_requests
+from service.connections import ConnectionConfig, ConnectionKeeper
 from service.http.app import EXPOSED_HEADERS, PREFIX, create_app, problem_response
 from service.http.dependencies import Services
 from service.http.exchange import exchange_of
 from service.http.health import HealthReporter, Wanted
-from service.http.metrics import Metrics, SlidingHour, create_metrics_app
+from service.http.metrics import (
+    Metrics,
+    SlidingHour,
+    create_metrics_app,
+    forget_dead_processes,
+)
 from service.http.middleware import ExchangeMiddleware, IntakeConfig, IntakeMiddleware
 from service.http.rate_limit import ClientLimiter, RateLimitConfig
 from service.http.routes.remove import answer_removal
 from service.image import Flavour, describe_image
 from service.imaging.guard import ImageLimits
-from service.inference import LONGER_THAN_ANY_DEADLINE_S, Inference, log_config
+from service.inference import (
+    LONGER_THAN_ANY_DEADLINE_S,
+    Inference,
+    log_config,
+    stop_within_s,
+)
+from service.instance import open_instance
 from service.lifecycle import (
     announce_stop,
     check_address,
     check_folder,
-    drop_unread,
     end_with_supervisor,
-    second_name,
+    is_sibling,
+    kill_sibling,
     serving,
 )
 from service.logs import LogConfig, check_log_file, set_up_logging
 from service.matting_client import BentoMattingClient
 from service.model_choice import choose_model
 from service.removal.remover import BackgroundRemover, RemoverConfig
-from service.settings import Settings, distrust_forwarded_headers, read_settings, send_nothing
+from service.settings import (
+    Settings,
+    distrust_forwarded_headers,
+    private_folders,
+    read_settings,
+    send_nothing,
+)
+from service.supervisor import tame_supervisor
+from service.watchdog import replace_when_hung
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +73,7 @@ _WARM_UP_RETRY_S = 1.0
 _settings = read_settings()
 _model = choose_model(_settings)
 _stopping = asyncio.Event()
-_until_drained = ExitStack()
+end_timers_with_requests()
 distrust_forwarded_headers()
 send_nothing()
 do_not_track.cache_clear()  # it was asked as the command started, and remembers
@@ -62,6 +82,7 @@ do_not_track.cache_clear()  # it was asked as the command started, and remembers
 @cache
 def _metrics() -> Metrics:
     """Made in the process that serves, after BentoML has said where its workers count together."""
+    forget_dead_processes(is_sibling)
     return Metrics()
 
 
@@ -83,26 +104,35 @@ def _remover_config(settings: Settings) -> RemoverConfig:
     )
 
 
+def _connection_config(settings: Settings) -> ConnectionConfig:
+    return ConnectionConfig(
+        keep_alive_s=settings.keep_alive_sec,
+        max_open=settings.max_connections,
+        trusted_proxies=settings.trusted_proxies,
+    )
+
+
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """From the first byte served to the last."""
     set_up_logging(LogConfig(_settings.log_level, _settings.log_file))
     end_with_supervisor()
     server = serving()
-    reading = asyncio.create_task(drop_unread(server, _stopping)) if server else None
     announce_stop(_stopping)
     inference, wanted = bentoml.get_current_service().inference, _model.spec.input
     client = BentoMattingClient(inference, wanted.height, wanted.width)
     remover = BackgroundRemover(client, _model.spec, _remover_config(_settings))
     warming = asyncio.create_task(_warm_up(remover))
     warming.add_done_callback(_tell_of_failure)
+    background = [warming, asyncio.create_task(replace_when_hung(client.describe, kill_sibling))]
+    if server is not None:
+        keeper = ConnectionKeeper(server, _connection_config(_settings), _stopping)
+        background.append(asyncio.create_task(keeper.run()))
     app.state.services = _services(client, remover, warming)
     yield
-    warming.cancel()
-    if reading is not None:
-        reading.cancel()
+    for task in background:
+        task.cancel()
     await remover.close()
-    _until_drained.close()
 
 
 def _services(
@@ -118,16 +148,6 @@ def _services(
         observe_gpu=_metrics().observe_gpu,
     )
     return Services(remover, hour, health)
-
-
-@contextmanager
-def _inference_within_reach() -> Iterator[None]:
-    """Have BentoML connect to inference by a name that stays until we are done."""
-    addresses = BentoMLContainer.remote_runner_mapping.get()
-    with second_name(addresses.get(Inference.name, "")) as address:
-        if address:
-            addresses[Inference.name] = address
-        yield
 
 
 async def _warm_up(remover: BackgroundRemover) -> None:
@@ -183,6 +203,7 @@ class RemovalInput(bentoml.IODescriptor):
     endpoints={"livez": f"{PREFIX}/health"},
     http={"host": _settings.host, "port": _settings.port},
     logging={"access": {"enabled": False}},
+    runner_probe={"enabled": False},  # a 500 where inference hangs; `__is_ready__` asks it
     metrics={"enabled": False},  # its labels are raw paths; ours are in service.http.metrics
 )
 class BackgroundRemoval:
@@ -190,13 +211,10 @@ class BackgroundRemoval:
 
     inference = bentoml.depends(Inference)
 
-    def __init__(self) -> None:
-        _until_drained.enter_context(_inference_within_reach())  # before BentoML connects
-
     @bentoml.on_deployment
     @staticmethod
     def check_surroundings() -> None:
-        """Refuse, in the supervisor, what would make it start its workers over and over."""
+        """In the supervisor: refuse what would make it start its workers over and over."""
         command = click.get_current_context(silent=True)  # `bentoml serve --port` wins over ours
         given = command.params if command else {}
         check_address(given.get("host") or _settings.host, given.get("port") or _settings.port)
@@ -204,6 +222,7 @@ class BackgroundRemoval:
         for file in (_settings.log_file, log_config(_settings).file):
             if file is not None:
                 check_log_file(file)
+        tame_supervisor(open_instance(private_folders(_settings)), stop_within_s(_settings))
 
     @bentoml.api(input_spec=RemovalInput)
     async def remove_background(
@@ -219,9 +238,9 @@ class BackgroundRemoval:
         ctx.response.status_code = response.status_code  # BentoML overwrites the response's own
         return response  # type: ignore[return-value]  # a finished response is sent as it is
 
-    def __is_ready__(self) -> bool:
-        """Ready means one full removal has run."""
-        return app.state.services.health.is_warm()
+    async def __is_ready__(self) -> bool:
+        """Ready means one full removal has run, and inference answers."""
+        return await app.state.services.health.is_ready()
 
 
 if _settings.cors_origins:

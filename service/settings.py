@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import tempfile
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -94,6 +95,12 @@ class Settings(BaseSettings):
         le=120,
         description="Deadline of a request, in seconds; twice over 5 MB, four times over 8 MB.",
     )
+    max_upload_memory_mb: int = Field(
+        default=256,
+        ge=1,
+        le=65536,
+        description="Most memory of uploads under way and waiting, in MiB; more get 503.",
+    )
     max_queue: int = Field(
         default=64, ge=1, le=4096, description="Most requests in the service; more get 503."
     )
@@ -119,9 +126,21 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=55433, ge=1, le=65535, description="Port to listen on.")
+    keep_alive_sec: int = Field(
+        default=75,
+        ge=1,
+        le=3600,
+        description="Seconds an idle connection is kept; more than what a proxy in front keeps it.",
+    )
+    max_connections: int = Field(
+        default=1000,
+        ge=8,
+        le=65536,
+        description="Most open connections; the longest silent one makes room for a new one.",
+    )
     cache_dir: Path = Field(
         default=Path("~/.cache/birefnet-background-removal"),
-        description="Writable folder for compiled models.",
+        description="Writable folder for compiled models, and for the sockets between processes.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", validation_alias="LOG_LEVEL", description="debug also logs stage times."
@@ -214,6 +233,17 @@ def read_settings() -> Settings:
         lines = "".join(f"\n  {fault}" for fault in faults)
         raise SystemExit(f"The service cannot start:{lines}")
     return settings
+
+
+def private_folders(settings: Settings) -> tuple[Path, ...]:
+    """Where sockets and metric files of a running instance may go, the best place first."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    return (
+        settings.cache_dir / "run",
+        *([Path(runtime) / "birefnet"] if runtime else []),
+        Path(tempfile.gettempdir()) / f"birefnet-{user}",
+    )
 
 
 def distrust_forwarded_headers() -> None:

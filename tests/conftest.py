@@ -24,12 +24,33 @@ _SHOWN = (
     "openvino",
 )
 _TENSORRT = frozenset({"tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"})
+_LEFT_OUT = pytest.StashKey[int]()
 _OURS = ("BIREFNET_", "LOG_LEVEL", "LOG_FILE")
 
 
 def pytest_report_header() -> str:
     """Versions that decide how a test ends."""
     return "versions: " + ", ".join(f"{name} {version(name)}" for name in _SHOWN)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes long or needs other services, unless it is asked for."""
+    if os.environ.get("CI_SERVICES"):
+        return
+    left_out = [i for i in items if {"full", "services"} & {m.name for m in i.iter_markers()}]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+    config.stash[_LEFT_OUT] = len(left_out)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say in one line what was left out."""
+    if number := config.stash.get(_LEFT_OUT, 0):
+        terminalreporter.write_line(
+            f"{number} tests marked full or services were left out; CI_SERVICES=1 runs them, too"
+        )
 
 
 @pytest.fixture(autouse=True)

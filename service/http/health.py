@@ -96,6 +96,13 @@ class HealthReporter:
             detail="; ".join(ailing) if ailing else None,
         )
 
+    async def is_ready(self) -> bool:
+        """Whether one full removal has run and inference answers now."""
+        try:
+            return self.is_warm() and bool(await self._probe.describe())
+        except BackgroundRemovalError:
+            return False
+
     def _ailments(self, engine: Mapping[str, Any]) -> list[str]:
         """Why nothing can be served."""
         reasons = []

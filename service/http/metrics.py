@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,6 +90,25 @@ class Metrics:
     def observe_gpu(self, free_mb: float) -> None:
         """Note the GPU's free memory."""
         self._gpu_free.set(free_mb * 1024**2)
+
+
+def forget_dead_processes(alive: Callable[[int], bool]) -> None:
+    """Take back what killed processes of this instance said of themselves while they lived.
+
+    Args:
+        alive: Whether a process, by its number, is one of ours and lives.
+    """
+    from prometheus_client import CollectorRegistry  # deferred, see Metrics
+    from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+    try:
+        folder = MultiProcessCollector(CollectorRegistry())._path  # type: ignore[no-untyped-call]
+    except ValueError:  # only one process counts
+        return
+    for file in Path(folder).glob("gauge_live*_*.db"):
+        number = int(file.stem.rpartition("_")[2])
+        if not alive(number):
+            mark_process_dead(number, folder)  # type: ignore[no-untyped-call]
 
 
 def create_metrics_app() -> Starlette:

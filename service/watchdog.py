@@ -1,0 +1,66 @@
+"""Replaces an inference process that lives and does not answer; a dead one the supervisor sees."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from models.errors import BackgroundRemovalError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WatchdogConfig:
+    """When a process is taken to be hung.
+
+    Attributes:
+        ask_every_s: Seconds between two questions.
+        ask_first_s: The same, as long as a process has never answered.
+        silent_s: Seconds without an answer.
+        busy_s: Seconds one batch may take.
+    """
+
+    ask_every_s: float = 2.0
+    ask_first_s: float = 0.2
+    silent_s: float = 30.0
+    busy_s: float = 600.0
+
+
+async def replace_when_hung(
+    describe: Callable[[], Awaitable[Mapping[str, Any]]],
+    kill: Callable[[int], None],
+    config: WatchdogConfig | None = None,
+) -> None:
+    """Ask inference how it is, for as long as this runs, and have it killed when it hangs.
+
+    A process that has never answered may be starting, which takes minutes where an engine is built
+    first; it is left alone.
+
+    Args:
+        describe: Asks; gives at least `pid` and `busy_s`, the seconds the present batch has taken.
+        kill: Kills a process of ours by its number.
+        config: When a process is taken to be hung.
+    """
+    config = config or WatchdogConfig()
+    known: int | None = None
+    heard = time.monotonic()
+    while True:
+        await asyncio.sleep(config.ask_first_s if known is None else config.ask_every_s)
+        try:
+            told = await describe()
+        except BackgroundRemovalError:
+            if known is not None and time.monotonic() - heard > config.silent_s:
+                log.error("inference has not answered for %g s; replacing it", config.silent_s)
+                kill(known)
+                known = None
+            continue
+        known, heard = told["pid"], time.monotonic()
+        if told["busy_s"] > config.busy_s:
+            log.error("a batch has taken more than %g s; replacing inference", config.busy_s)
+            kill(told["pid"])
+            known = None
