@@ -119,7 +119,7 @@ class ConnectionKeeper:
         stopping = self._stopping.is_set()
         patience_s = _UNREAD_WHILE_STOPPING_S if stopping else self._config.unread_s
         unread = {}
-        for connection in self._open():
+        for connection in list(self._server.server_state.connections):  # those that close, too
             waiting = connection.transport.get_write_buffer_size()
             size, since = self._unread.get(connection, (0, now))
             if waiting and waiting == size and now - since > patience_s:

@@ -22,6 +22,7 @@ from models.errors import BackgroundRemovalError
 from service.bentoml_patches import end_timers_with_requests
 from service.connections import ConnectionConfig, ConnectionKeeper
 from service.http.app import EXPOSED_HEADERS, PREFIX, create_app, problem_response
+from service.http.bodies import IntakeConfig
 from service.http.dependencies import Services
 from service.http.exchange import exchange_of
 from service.http.health import HealthReporter, Wanted
@@ -31,7 +32,7 @@ from service.http.metrics import (
     create_metrics_app,
     forget_dead_processes,
 )
-from service.http.middleware import ExchangeMiddleware, IntakeConfig, IntakeMiddleware
+from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
 from service.http.rate_limit import ClientLimiter, RateLimitConfig
 from service.http.routes.remove import answer_removal
 from service.image import Flavour, describe_image
@@ -264,6 +265,9 @@ BackgroundRemoval.add_asgi_middleware(
             shape=_settings.rate_limit_mode == "shape",
         )
     ),
-    config=IntakeConfig(max_file_bytes=_limits(_settings).max_bytes),
+    config=IntakeConfig(
+        max_file_bytes=_limits(_settings).max_bytes,
+        max_bytes_in_memory=_settings.max_upload_memory_mb * 1024**2,
+    ),
     draining=_stopping,
 )

@@ -14,26 +14,24 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.errors import BackgroundRemovalError
-from service.errors import ShuttingDown, UploadTimeout
+from service.errors import ShuttingDown
+from service.http.bodies import BodyBudget, GuardedBody, IntakeConfig
 from service.http.envelope import EnvelopeSender
 from service.http.exchange import Exchange, attach, exchange_of
 from service.http.metrics import Metrics
 from service.http.problems import render
 from service.http.rate_limit import ClientLimiter, client_key
-from service.imaging.guard import file_too_large
 
 log = logging.getLogger(__name__)
 
 _HARMLESS_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DRAIN_BYTES = 64 * 1024**2
 _DRAIN_S = 5.0
-_LENGTH_DIGITS = 18  # of a Content-Length; Python refuses to read absurdly long numbers
 
 
 class ExchangeMiddleware:
@@ -106,30 +104,13 @@ class ExchangeMiddleware:
             log.debug("stages of %s in ms: %s", exchange.request_id, stages)
 
 
-@dataclass(frozen=True)
-class IntakeConfig:
-    """How a body may arrive.
-
-    Attributes:
-        max_file_bytes: Largest uploaded file.
-        overhead_bytes: What a form may weigh beside its file.
-        stall_s: Seconds without a byte after which an upload is given up.
-        total_s: Seconds after which it is given up however steadily it trickles.
-    """
-
-    max_file_bytes: int
-    overhead_bytes: int = 256 * 1024
-    stall_s: float = 30.0
-    total_s: float = 300.0
-
-
 class IntakeMiddleware:
     """Admits uploads before anything of theirs is parsed or stored.
 
     Args:
         app: What it wraps.
         limiter: Rates per client.
-        config: How a body may arrive.
+        config: How bodies may arrive.
         draining: Set once the process has been told to stop.
     """
 
@@ -139,6 +120,7 @@ class IntakeMiddleware:
         self._app = app
         self._limiter = limiter
         self._config = config
+        self._budget = BodyBudget(config.max_bytes_in_memory)
         self._draining = draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -147,7 +129,7 @@ class IntakeMiddleware:
             await self._app(scope, receive, send)
             return
         exchange = exchange_of(scope)
-        body = _GuardedBody(exchange, receive, self._config, self._draining)
+        body = GuardedBody(exchange, receive, self._config, self._budget, self._draining)
         try:
             if self._draining.is_set():
                 raise ShuttingDown
@@ -158,12 +140,15 @@ class IntakeMiddleware:
             if body.fault is not None:
                 raise body.fault
         except BackgroundRemovalError as error:
-            exchange.headers.update(self._limiter.headers(exchange.client))
+            exchange.headers.update(await self._limiter.headers(exchange.client))
+            body.let_go()
             await _refuse(error, scope, body, send)
+        finally:
+            body.let_go()
 
 
 async def _refuse(
-    error: BackgroundRemovalError, scope: Scope, body: _GuardedBody, send: Send
+    error: BackgroundRemovalError, scope: Scope, body: GuardedBody, send: Send
 ) -> None:
     """Answer at once, then read a bounded rest away, so that the caller gets to see the answer."""
     exchange = exchange_of(scope)
@@ -183,84 +168,3 @@ async def _refuse(
             async with asyncio.timeout(_DRAIN_S):
                 await body.discard(_DRAIN_BYTES)
     await send({"type": "http.response.body", "body": b""})
-
-
-class _GuardedBody:
-    """A `receive` that counts, times and gives up.
-
-    Attributes:
-        fault: Why the body was given up; whatever the application makes of it, this is the answer.
-    """
-
-    def __init__(
-        self, exchange: Exchange, receive: Receive, config: IntakeConfig, draining: asyncio.Event
-    ) -> None:
-        self._exchange, self._receive, self._config = exchange, receive, config
-        self._draining = draining
-        self._give_up_at = time.monotonic() + config.total_s
-        self._max_bytes = config.max_file_bytes + config.overhead_bytes
-        self.fault: BackgroundRemovalError | None = None
-
-    def unless_refused(self, send: Send) -> Send:
-        """A `send` that drops what the application says about a body we gave up."""
-
-        async def guarded(message: Message) -> None:
-            if self.fault is None:
-                await send(message)
-
-        return guarded
-
-    def check_announced(self, headers: Headers) -> None:
-        """Refuse by `Content-Length` before a byte is read."""
-        announced = headers.get("content-length", "")
-        n_bytes = int(announced[:_LENGTH_DIGITS]) if announced.isdecimal() else 0
-        if n_bytes > self._max_bytes:
-            raise file_too_large(n_bytes, self._config.max_file_bytes)
-
-    async def __call__(self) -> Message:
-        """The next message, or an error of ours."""
-        if self._exchange.body_complete is not None:
-            return await self._receive()
-        try:
-            message = await self._next_or_give_up()
-            if message["type"] == "http.request":
-                self._count(message)
-        except BackgroundRemovalError as fault:
-            self.fault = fault
-            raise
-        return message
-
-    def _count(self, message: Message) -> None:
-        self._exchange.bytes_in += len(message.get("body", b""))
-        if not message.get("more_body", False):
-            self._exchange.body_complete = time.perf_counter()
-        if self._exchange.bytes_in > self._max_bytes:
-            raise file_too_large(self._exchange.bytes_in, self._config.max_file_bytes)
-
-    async def _next_or_give_up(self) -> Message:
-        """Wait for bytes, for the stop, or for the end of our patience."""
-        patience_s = min(self._config.stall_s, self._give_up_at - time.monotonic())
-        arriving = asyncio.ensure_future(self._receive())
-        stopping = asyncio.ensure_future(self._draining.wait())
-        try:
-            await asyncio.wait(
-                (arriving, stopping), timeout=patience_s, return_when=asyncio.FIRST_COMPLETED
-            )
-            if arriving.done():
-                return arriving.result()
-            if stopping.done():
-                raise ShuttingDown
-            raise UploadTimeout
-        finally:
-            arriving.cancel()
-            stopping.cancel()
-            await asyncio.wait((arriving, stopping))  # nobody may receive twice at once
-
-    async def discard(self, max_bytes: int) -> None:
-        """Read and forget up to so many bytes of what is still coming."""
-        seen = 0
-        while self._exchange.body_complete is None and seen < max_bytes:
-            message = await self._receive()
-            if message["type"] != "http.request" or not message.get("more_body", False):
-                return
-            seen += len(message.get("body", b""))

@@ -11,12 +11,15 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
-from slowapi import Limiter
-from slowapi.util import get_remote_address
+from limits.aio.strategies import MovingWindowRateLimiter
 
 from service.errors import RateLimited
+from service.http.windows import MemoryWindows
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _IPV6_CLIENT_PREFIX = 64
 _POLL_S = 0.05
@@ -44,8 +47,8 @@ class RateLimitConfig:
 class ClientLimiter:
     """Admits the requests of each client.
 
-    slowapi keeps the moving windows; the shaping over them is ours, since its decorators can only
-    refuse.
+    The moving windows are those of `limits`, the library under slowapi, over a storage of ours; the
+    shaping over them is ours, since slowapi's decorators can only refuse (`docs/decisions/`).
 
     Args:
         config: The limits.
@@ -53,15 +56,15 @@ class ClientLimiter:
 
     def __init__(self, config: RateLimitConfig) -> None:
         self._config = config
-        self._slowapi = Limiter(key_func=get_remote_address, strategy="moving-window")
-        self._windows = self._slowapi.limiter
+        self._storage = MemoryWindows()
+        self._windows = MovingWindowRateLimiter(self._storage)
         self._in_flight: Counter[str] = Counter()
         self._minute = RateLimitItemPerMinute(config.per_minute) if config.per_minute else None
         self._second = RateLimitItemPerSecond(config.per_second) if config.per_second else None
 
-    def reset(self) -> None:
+    async def reset(self) -> None:
         """Forget what every client has sent; what is in flight stays so."""
-        self._slowapi.reset()
+        await self._storage.reset()
 
     @asynccontextmanager
     async def admit(self, client: str) -> AsyncIterator[Mapping[str, str]]:
@@ -76,23 +79,21 @@ class ClientLimiter:
         Raises:
             RateLimited: With everything the client needs to do better.
         """
-        if self._minute and not self._windows.test(self._minute, client):
-            raise self._refusal(self._minute, client, "minute")
+        if self._minute and not await self._windows.test(self._minute, client):
+            raise await self._refusal(self._minute, client, "minute")
         await self._wait_for_slot(client)
         try:
-            if self._minute and not self._windows.hit(self._minute, client):
-                raise self._refusal(self._minute, client, "minute")
-            yield self.headers(client)
+            if self._minute and not await self._windows.hit(self._minute, client):
+                raise await self._refusal(self._minute, client, "minute")
+            yield await self.headers(client)
         finally:
-            self._in_flight[client] -= 1
-            if not self._in_flight[client]:
-                del self._in_flight[client]
+            self._leave(client)
 
-    def headers(self, client: str) -> dict[str, str]:
+    async def headers(self, client: str) -> dict[str, str]:
         """State of a client's minute, as headers; empty without a limit."""
         if self._minute is None:
             return {}
-        reset_at, remaining = self._windows.get_window_stats(self._minute, client)
+        reset_at, remaining = await self._windows.get_window_stats(self._minute, client)
         return {
             "X-RateLimit-Limit": str(self._minute.amount),
             "X-RateLimit-Remaining": str(remaining),
@@ -104,20 +105,28 @@ class ClientLimiter:
         give_up = time.monotonic() + (self._config.max_wait_s if self._config.shape else 0.0)
         while True:
             full = 0 < self._config.in_flight <= self._in_flight[client]
-            if not full and (self._second is None or self._windows.hit(self._second, client)):
-                self._in_flight[client] += 1
-                return
+            if not full:
+                self._in_flight[client] += 1  # before another one's turn
+                if self._second is None or await self._windows.hit(self._second, client):
+                    return
+                self._leave(client)
             if time.monotonic() >= give_up:
                 if full or self._second is None:
                     raise RateLimited(
                         f"Rate limit exceeded: {self._config.in_flight} requests at once",
                         **_advice(1, 0, time.time() + 1),
                     )
-                raise self._refusal(self._second, client, "second")
+                raise await self._refusal(self._second, client, "second")
             await asyncio.sleep(_POLL_S)
 
-    def _refusal(self, limit: RateLimitItem, client: str, window: str) -> RateLimited:
-        reset_at, remaining = self._windows.get_window_stats(limit, client)
+    def _leave(self, client: str) -> None:
+        """Give one of the client's places back."""
+        self._in_flight[client] -= 1
+        if not self._in_flight[client]:
+            del self._in_flight[client]
+
+    async def _refusal(self, limit: RateLimitItem, client: str, window: str) -> RateLimited:
+        reset_at, remaining = await self._windows.get_window_stats(limit, client)
         seconds = max(1, math.ceil(reset_at - time.time()))
         return RateLimited(
             f"Rate limit exceeded: {limit.amount} requests per {window}",
@@ -130,14 +139,15 @@ def client_key(peer: str, forwarded_for: Sequence[str], trusted: Sequence[str]) 
 
     Args:
         peer: Address at the other end of the connection.
-        forwarded_for: Values of `X-Forwarded-For`, in order.
+        forwarded_for: Values of `X-Forwarded-For`, in order; with ports, brackets and quotes, as
+            the proxy writes them.
         trusted: Networks of proxies whose `X-Forwarded-For` is believed.
 
     Returns:
         The last address not of a trusted proxy; of an IPv6 address its /64, since that is what one
         client gets.
     """
-    networks = [ipaddress.ip_network(entry, strict=False) for entry in trusted]
+    networks = _networks(tuple(trusted))
     hops = [hop.strip() for value in forwarded_for for hop in value.split(",")]
     chosen = peer
     while hops and _is_in(chosen, networks):
@@ -150,13 +160,28 @@ def client_key(peer: str, forwarded_for: Sequence[str], trusted: Sequence[str]) 
     return str(address)
 
 
-def _is_in(text: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+@lru_cache(maxsize=16)
+def _networks(entries: tuple[str, ...]) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(entry, strict=False) for entry in entries)
+
+
+def _is_in(text: str, networks: Sequence[Network]) -> bool:
     address = _address(text)
     return address is not None and any(address in network for network in networks)
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An address, or None; a dual-stack socket's `::ffff:1.2.3.4` is the IPv4 address inside it."""
+    """An address, or None; a dual-stack socket's `::ffff:1.2.3.4` is the IPv4 address inside it.
+
+    What proxies add to one is dropped: a port (`1.2.3.4:80`, `[::1]:80`), quotes, a zone
+    (`fe80::1%eth0`).
+    """
+    text = text.strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    text = text.partition("%")[0].strip()
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

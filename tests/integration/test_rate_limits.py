@@ -209,7 +209,7 @@ async def test_reset_forgets_what_was_sent(portrait_png: bytes) -> None:
     async with open_api(ApiParts(limits=RateLimitConfig(1, 0, 0))) as api:
         await api.remove(portrait_png)
         assert (await api.remove(portrait_png)).status_code == 429
-        api.limiter.reset()
+        await api.limiter.reset()
         assert (await api.remove(portrait_png)).status_code == 200
 
 
@@ -218,7 +218,7 @@ async def test_reset_keeps_count_of_what_is_in_flight(portrait_png: bytes) -> No
     async with open_api(ApiParts(FakeMattingClient(delay_s=0.3), limits=limits)) as api:
         first = asyncio.create_task(api.remove(portrait_png))
         await asyncio.sleep(0.1)
-        api.limiter.reset()
+        await api.limiter.reset()
         assert (await api.remove(portrait_png)).status_code == 429
         assert (await first).status_code == 200
         both = await asyncio.gather(*(api.remove(portrait_png) for _ in range(2)))

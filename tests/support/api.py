@@ -15,10 +15,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from service.http.app import EXPOSED_HEADERS, PREFIX, create_app
+from service.http.bodies import IntakeConfig
 from service.http.dependencies import Services
 from service.http.health import HealthReporter, Wanted
 from service.http.metrics import Metrics, SlidingHour
-from service.http.middleware import ExchangeMiddleware, IntakeConfig, IntakeMiddleware
+from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
 from service.http.rate_limit import ClientLimiter, RateLimitConfig
 from service.removal.remover import BackgroundRemover, RemoverConfig
 from tests.support.matting import SPEC, FakeMattingClient

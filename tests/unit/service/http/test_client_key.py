@@ -49,5 +49,27 @@ def test_ipv4_clients_of_a_dual_stack_socket_are_told_apart() -> None:
     assert client_key("::ffff:10.0.0.5", ["203.0.113.9"], PROXIES) == "203.0.113.9"
 
 
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("203.0.113.9:4711", "203.0.113.9"),
+        ('"203.0.113.9:4711"', "203.0.113.9"),
+        (" 203.0.113.9 : 80", "203.0.113.9"),
+        ("[2001:db8:1::7]:443", "2001:db8:1::/64"),
+        ("[2001:db8:1::7]", "2001:db8:1::/64"),
+        ('"[2001:db8:1::7%25eth0]:443"', "2001:db8:1::/64"),
+        ("2001:db8:1::7", "2001:db8:1::/64"),
+        ("[::ffff:203.0.113.9]:5", "203.0.113.9"),
+        ("6.6.6.6, 203.0.113.9:1, 10.0.0.6:2", "203.0.113.9"),
+        ("203.0.113.9:", "203.0.113.9"),
+        ("_hidden:80", "10.0.0.5"),
+        ("", "10.0.0.5"),
+        ("[", "10.0.0.5"),
+    ],
+)
+def test_what_a_proxy_adds_to_an_address_is_not_part_of_it(written: str, expected: str) -> None:
+    assert client_key("10.0.0.5", [written], PROXIES) == expected
+
+
 def test_an_address_with_a_zone_is_no_fault() -> None:
     assert client_key("fe80::1%eth0", [], ()) == "fe80::/64"
