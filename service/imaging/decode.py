@@ -1,31 +1,22 @@
-"""An accepted file in, upright 8-bit sRGB pixels out.
+"""An accepted file to upright 8-bit sRGB pixels.
 
-Everything a camera, a scanner or an editor writes ends as the same two arrays: orientation applied,
-ICC profile converted, CMYK, palette, grey and 16-bit brought to RGB, transparency kept apart.
+Whatever the format, the result is the same two arrays: orientation applied, colours brought to
+sRGB, transparency kept apart.
 """
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
-import simplejpeg
-from PIL import Image, ImageCms
 
 from service.errors import CorruptImage
-from service.imaging.formats import JPEG
-from service.imaging.guard import DECODER_FAULTS, ImageHeader
+from service.imaging.colour import to_srgb
+from service.imaging.container import DECODER_FAULTS, CheckDeadline, U8Array
+from service.imaging.guard import ImageHeader
 
-U8Array = npt.NDArray[np.uint8]
-
-_SRGB = ImageCms.createProfile("sRGB")
-_ICC_MODES = ("RGB", "CMYK", "L")
-_ICC_MARKER = b"ICC_PROFILE\x00"
-_SIXTEEN_BIT_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
-_ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
+_OPAQUE = 255
 
 # What must be done to stored pixels to make them upright, by EXIF orientation.
 _TURN = {3: cv2.ROTATE_180, 6: cv2.ROTATE_90_CLOCKWISE, 8: cv2.ROTATE_90_COUNTERCLOCKWISE}
@@ -55,94 +46,76 @@ class SourceImage:
         return int(self.pixels.shape[1])
 
 
-def decode(data: bytes, header: ImageHeader) -> SourceImage:
+def decode(
+    data: bytes, header: ImageHeader, check_deadline: CheckDeadline | None = None
+) -> SourceImage:
     """Decode a file the guard has accepted.
 
     Args:
         data: The uploaded file.
         header: What `guard.inspect` said of it.
+        check_deadline: Called often; what it raises ends the work and passes through unchanged.
 
     Returns:
         The source image.
 
     Raises:
         CorruptImage: If it cannot be decoded to the end; the caller's fault.
+        UnsupportedFormat: If it is of a rare kind that is not read; the caller's fault.
+        MemoryError: If there is not enough memory; nobody's fault.
     """
-    pixels = _decode_plain_jpeg(data, header) if header.format is JPEG else None
-    alpha: U8Array | None = None
-    if pixels is None:
-        try:
-            pixels, alpha = _decode_anything(data, header)
-        except DECODER_FAULTS as fault:
-            raise CorruptImage from fault
+    clock = _Clock(check_deadline)
+    try:
+        stored = header.file.decode(data, clock.check)
+    except DECODER_FAULTS as fault:
+        if clock.raised is not None:
+            raise clock.raised from None
+        _require_memory(header.decode_bytes)
+        raise CorruptImage from fault
+    alpha = stored.alpha
+    if alpha is not None and alpha.min() == _OPAQUE:
+        alpha = None
+    pixels = to_srgb(
+        stored.colours,
+        header.file.colour_tags,
+        adobe_rgb=header.exif.adobe_rgb,
+        check_deadline=clock.check,
+    )
     upright = _upright(pixels, header.orientation)
+    clock.check()
     return SourceImage(upright, None if alpha is None else _upright(alpha, header.orientation))
 
 
-def _decode_plain_jpeg(data: bytes, header: ImageHeader) -> U8Array | None:
-    """The fast path: three or one channel, no profile, by libjpeg-turbo straight into an array.
+class _Clock:
+    """Asks whether the time is up, and remembers what was raised then.
 
-    Its own reading of the header must be the one the guard has judged, or the limits would not
-    hold.
+    Decoders catch errors, and the end of a deadline may look like one of theirs.
 
-    Returns:
-        Pixels ``[H, W, 3]`` as stored, or None where Pillow must have a closer look (and the last
-        word).
+    Args:
+        check_deadline: Who knows the time, or None where there is no deadline.
     """
-    if _ICC_MARKER in data:
-        return None
-    try:
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
-        judged = {(header.height, header.width), (header.width, header.height)}
-        if colours not in ("YCbCr", "RGB", "Gray") or (height, width) not in judged:
-            return None
-        pixels: U8Array = simplejpeg.decode_jpeg(data, colorspace="RGB")
-    except ValueError:
-        return None
-    return pixels
 
+    def __init__(self, check_deadline: CheckDeadline | None) -> None:
+        self._check_deadline = check_deadline
+        self.raised: BaseException | None = None
 
-def _decode_anything(data: bytes, header: ImageHeader) -> tuple[U8Array, U8Array | None]:
-    """Decode with Pillow whatever the file holds, first frame only."""
-    with Image.open(io.BytesIO(data), formats=list(header.format.pillow_names)) as image:
-        image.load()
-        profile = image.info.get("icc_profile")
-        alpha: U8Array | None = None
-        flat: Image.Image
-        if image.mode in _SIXTEEN_BIT_MODES:
-            values = np.asarray(image)
-            flat = Image.fromarray(_to_eight_bits(values))
-            if "transparency" in image.info:  # one level of grey
-                alpha = np.where(values == image.info["transparency"], 0, 255).astype(np.uint8)
-        elif image.mode in _ALPHA_MODES or "transparency" in image.info:
-            rgba = image.convert("RGBA")
-            alpha = np.asarray(rgba.getchannel("A"))
-            flat = rgba.convert("RGB")
-        elif image.mode in _ICC_MODES:
-            flat = image
-        else:
-            flat = image.convert("RGB")
-        return np.asarray(_to_srgb(flat, profile)), alpha
-
-
-def _to_eight_bits(values: npt.NDArray[np.generic]) -> U8Array:
-    """Scale 16-bit grey; converting it would saturate nearly everything."""
-    clipped = np.clip(values, 0, 65535).astype(np.uint32)
-    return np.asarray((clipped + 128) // 257, dtype=np.uint8)
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert through the embedded profile; without one, or with a broken one, RGB is sRGB."""
-    if profile:
+    def check(self) -> None:
+        """Raise if the time is up."""
+        if self._check_deadline is None:
+            return
         try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if "srgb" not in ImageCms.getProfileDescription(source).lower():
-                converted = ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
-                if converted is not None:
-                    return converted
-        except (ImageCms.PyCMSError, *DECODER_FAULTS):
-            pass
-    return image if image.mode == "RGB" else image.convert("RGB")
+            self._check_deadline()
+        except BaseException as late:
+            self.raised = late
+            raise
+
+
+def _require_memory(n_bytes: int) -> None:
+    """Raise MemoryError where so much is not to be had.
+
+    A decoder without memory raises the same as one with a damaged file.
+    """
+    np.empty(n_bytes, np.uint8)
 
 
 def _upright(array: U8Array, orientation: int) -> U8Array:

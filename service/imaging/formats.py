@@ -1,11 +1,20 @@
-"""The picture formats we know, in one table: name, media types, magic, and what we do with them."""
+"""The picture formats we know, in one table: name, media types, magic, and who reads them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from service.imaging import png
+from service.imaging.bmp import read_bmp
+from service.imaging.container import PictureFile
+from service.imaging.jpeg import read_jpeg
+from service.imaging.png import read_png
+from service.imaging.webp import read_webp
+
 _RIFF_HEADER_BYTES = 12
+_JPEG_LS = b"\xff\xd8\xff\xf7"
 
 
 @dataclass(frozen=True)
@@ -13,17 +22,21 @@ class ImageFormat:
     """One format.
 
     Attributes:
-        name: Name, as Pillow and the API spell it.
+        name: Name, as the API spells it.
         media_types: Media types it travels under, the proper one first.
         matches: Whether bytes begin like this format.
-        pillow_names: Names Pillow may give a file of this format (an MPO is a JPEG with more behind
-            it).
+        read: Reads the layout of a file; its faults are `DECODER_FAULTS`, and `UnsupportedFormat`.
     """
 
     name: str
     media_types: tuple[str, ...]
     matches: Callable[[bytes], bool]
-    pillow_names: tuple[str, ...]
+    read: Callable[[bytes], PictureFile]
+
+
+def _is_jpeg(head: bytes) -> bool:
+    """JPEG-LS begins alike and is another thing."""
+    return head[:3] == b"\xff\xd8\xff" and head[:4] != _JPEG_LS
 
 
 def _is_webp(head: bytes) -> bool:
@@ -31,17 +44,23 @@ def _is_webp(head: bytes) -> bool:
     return head[:4] == b"RIFF" and head[8:_RIFF_HEADER_BYTES] == b"WEBP"
 
 
-JPEG = ImageFormat(
-    "JPEG", ("image/jpeg", "image/jpg"), lambda head: head[:3] == b"\xff\xd8\xff", ("JPEG", "MPO")
-)
-PNG = ImageFormat("PNG", ("image/png",), lambda head: head[:8] == b"\x89PNG\r\n\x1a\n", ("PNG",))
-WEBP = ImageFormat("WEBP", ("image/webp",), _is_webp, ("WEBP",))
-BMP = ImageFormat(
-    "BMP", ("image/bmp", "image/x-ms-bmp"), lambda head: head[:2] == b"BM", ("BMP", "DIB")
-)
+JPEG = ImageFormat("JPEG", ("image/jpeg", "image/jpg"), _is_jpeg, read_jpeg)
+PNG = ImageFormat("PNG", ("image/png",), lambda head: head[:8] == png.SIGNATURE, read_png)
+WEBP = ImageFormat("WEBP", ("image/webp",), _is_webp, read_webp)
+BMP = ImageFormat("BMP", ("image/bmp", "image/x-ms-bmp"), lambda head: head[:2] == b"BM", read_bmp)
 
 READABLE = (JPEG, PNG, WEBP, BMP)
 SUPPORTED_NAMES = [known.name for known in READABLE]
+
+# Media types of other kinds of file. What is none of these says nothing: clients declare nothing,
+# `application/octet-stream`, the wrong picture type and misspellings all the time.
+_NO_IMAGE = re.compile(
+    r"(text|video|audio|font|model|message)/.+"
+    r"|application/(pdf|x-pdf|postscript|rtf|json|xml|xhtml\+xml|javascript|x-javascript|msword"
+    r"|zip|x-zip(-compressed)?|gzip|x-gzip|x-tar|x-bzip2?|x-xz|x-7z-compressed|vnd\.rar"
+    r"|x-rar(-compressed)?|java-archive|mp4|ogg|wasm|x-sh|x-msdownload|x-executable"
+    r"|vnd\.(ms-|openxmlformats|oasis|apple|microsoft|android).+|.+\+(json|xml|zip))"
+)
 
 
 def sniff(data: bytes) -> ImageFormat | None:
@@ -51,14 +70,9 @@ def sniff(data: bytes) -> ImageFormat | None:
 
 
 def is_clearly_no_image(media_type: str | None) -> bool:
-    """Whether a declared media type contradicts a picture.
+    """Whether a declared media type names another kind of file: a PDF, a text, a film, an archive.
 
-    Clients declare nothing, `application/octet-stream` or the wrong picture type all the time; only
-    a PDF, a text or a film is believed.
+    Nothing else is believed: not what is unknown, binary or misspelt.
     """
-    if not media_type:
-        return False
-    kind = media_type.split(";")[0].strip().lower()
-    if kind in ("application/octet-stream", "binary/octet-stream", "multipart/form-data"):
-        return False
-    return "/" in kind and not kind.startswith("image/")
+    kind = (media_type or "").split(";")[0].strip().lower()
+    return _NO_IMAGE.fullmatch(kind) is not None

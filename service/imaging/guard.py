@@ -6,13 +6,10 @@ for the specification's own test pictures.
 
 from __future__ import annotations
 
-import io
 import re
-import struct
-import zlib
 from dataclasses import dataclass
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from service.errors import (
     AnimatedImage,
@@ -24,27 +21,14 @@ from service.errors import (
     ResolutionTooSmall,
     UnsupportedFormat,
 )
+from service.imaging.container import DECODER_FAULTS, PictureFile
+from service.imaging.exif import Exif, read_exif
+from service.imaging.foreign import recognise
 from service.imaging.formats import SUPPORTED_NAMES, ImageFormat, is_clearly_no_image, sniff
 
 # Ours are the limits; Pillow's own would warn up to twice its number and speak first.
 Image.MAX_IMAGE_PIXELS = None
 
-# What a hostile file makes Pillow raise while it parses or decodes.
-DECODER_FAULTS = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-)
-
-_EXIF_ORIENTATION = 0x0112
-_PNG_EXIF = b"eXIf"
 _SIDEWAYS = (5, 6, 7, 8)
 _BYTES_PER_PIXEL = 4
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,64}")
@@ -64,6 +48,8 @@ class ImageLimits:
         ratio_from_bytes: Decoded size from which the ratio is judged; a small transparent picture
             is legitimate at any ratio.
         max_frames: Most frames of an animation, of which the first is used.
+        max_scan_pixels: Most pixels times scans of a JPEG. A progressive one has about 10 scans;
+            each costs a pass over the picture, however few bytes it has.
     """
 
     max_bytes: int = 10 * 1024 * 1024
@@ -74,6 +60,7 @@ class ImageLimits:
     max_ratio: float = 1000.0
     ratio_from_bytes: int = 8 * 1024 * 1024
     max_frames: int = 100
+    max_scan_pixels: int = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -84,13 +71,25 @@ class ImageHeader:
         format: Its format, by its first bytes.
         height: Rows of the upright picture.
         width: Columns of the upright picture.
-        orientation: EXIF orientation 1..8; how the stored pixels must be turned to be upright.
+        exif: What EXIF says of how it is to be shown.
+        file: Its layout, for the decoder.
     """
 
     format: ImageFormat
     height: int
     width: int
-    orientation: int
+    exif: Exif
+    file: PictureFile
+
+    @property
+    def orientation(self) -> int:
+        """EXIF orientation 1..8; how the stored pixels must be turned to be upright."""
+        return self.exif.orientation
+
+    @property
+    def decode_bytes(self) -> int:
+        """Estimate of the most memory that decoding takes at once, pixels included."""
+        return self.file.decode_bytes
 
 
 def inspect(data: bytes, limits: ImageLimits, media_type: str | None = None) -> ImageHeader:
@@ -110,22 +109,20 @@ def inspect(data: bytes, limits: ImageLimits, media_type: str | None = None) -> 
     check_size(len(data), limits)
     known = sniff(data)
     if known is None or is_clearly_no_image(media_type):
-        raise UnsupportedFormat(
-            supported_formats=SUPPORTED_NAMES, received_format=_spoken(media_type)
-        )
+        raise _unsupported(known, data, media_type)
     try:
-        with Image.open(io.BytesIO(data), formats=list(known.pillow_names)) as image:
-            width, height = image.size
-            frames = 1 if known.name == "JPEG" else int(getattr(image, "n_frames", 1))
-            _check_pixels(width, height, limits)
-            _check_ratio(width * height * _BYTES_PER_PIXEL, frames, len(data), limits)
-            _check_frames(frames, limits)
-            orientation = _orientation(image, data)
-    except (UnidentifiedImageError, *DECODER_FAULTS) as fault:
+        file = known.read(data)
+    except DECODER_FAULTS as fault:
         raise CorruptImage from fault
-    if orientation in _SIDEWAYS:
+    width, height = file.width, file.height
+    _check_pixels(width, height, limits)
+    _check_ratio(width * height * _BYTES_PER_PIXEL, file.frames, len(data), limits)
+    _check_frames(file.frames, limits)
+    _check_scans(width * height, file.scans, limits)
+    exif = read_exif(file.exif)
+    if exif.orientation in _SIDEWAYS:
         width, height = height, width
-    return ImageHeader(known, height, width, orientation)
+    return ImageHeader(known, height, width, exif, file)
 
 
 def check_size(n_bytes: int, limits: ImageLimits) -> None:
@@ -192,15 +189,30 @@ def _check_frames(frames: int, limits: ImageLimits) -> None:
         )
 
 
-def _orientation(image: Image.Image, data: bytes) -> int:
-    """EXIF orientation 1..8; damaged EXIF means upright."""
-    try:
-        # Pillow decodes a whole PNG to look for EXIF behind the pixels: only where there is some.
-        exif = image.getexif() if _PNG_EXIF in data else Image.Image.getexif(image)
-        value = exif.get(_EXIF_ORIENTATION, 1)
-    except DECODER_FAULTS:
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= _SIDEWAYS[-1] else 1
+def _check_scans(pixels: int, scans: int, limits: ImageLimits) -> None:
+    most = max(1, limits.max_scan_pixels // pixels)
+    if scans > most:
+        raise ImageBomb(
+            f"Image bomb detected: the JPEG has {scans} scans; at most {most} are accepted "
+            "of a picture of this size",
+            scans=scans,
+            max_scans=most,
+        )
+
+
+def _unsupported(
+    known: ImageFormat | None, data: bytes, media_type: str | None
+) -> UnsupportedFormat:
+    """The error for what is no picture of ours, naming what it is where that can be told."""
+    foreign = recognise(data) if known is None else None
+    if foreign is not None:
+        return UnsupportedFormat(
+            f"Unsupported file format: this is {foreign.name}, whatever it is called. "
+            "Please upload JPEG, PNG, WebP, or BMP.",
+            supported_formats=SUPPORTED_NAMES,
+            received_format=foreign.media_type,
+        )
+    return UnsupportedFormat(supported_formats=SUPPORTED_NAMES, received_format=_spoken(media_type))
 
 
 def _spoken(media_type: str | None) -> str:

@@ -25,16 +25,47 @@ def test_too_little_is_nothing(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("media_type", "contradicts"),
+    "media_type",
     [
-        (None, False),
-        ("image/heic", False),
-        ("application/octet-stream", False),
-        ("Application/Octet-Stream; charset=binary", False),
-        ("application/pdf", True),
-        ("text/html; charset=utf-8", True),
-        ("video/mp4", True),
+        None,
+        "",
+        "image/heic",
+        "application/octet-stream",
+        "Application/Octet-Stream; charset=binary",
+        "binary/octet-stream",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "application/jpg",
+        "imgae/jpeg",
+        "jpeg",
+        "*/*",
+        "application/unknown",
+        "x-unknown/whatever",
+        "text",
     ],
 )
-def test_only_a_clear_contradiction_is_believed(media_type: str | None, contradicts: bool) -> None:
-    assert is_clearly_no_image(media_type) is contradicts
+def test_unknown_binary_and_misspelt_types_are_not_believed(media_type: str | None) -> None:
+    assert not is_clearly_no_image(media_type)
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "application/pdf",
+        "APPLICATION/PDF",
+        "text/html; charset=utf-8",
+        "text/csv",
+        "video/quicktime",
+        "audio/mpeg",
+        "application/zip",
+        "application/x-zip-compressed",
+        "application/gzip",
+        "application/json",
+        "application/ld+json",
+        "application/msword",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "font/woff2",
+    ],
+)
+def test_the_name_of_another_kind_of_file_is_believed(media_type: str) -> None:
+    assert is_clearly_no_image(media_type)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 import wave
 import zipfile
 
@@ -72,25 +71,21 @@ def test_every_format_is_accepted_with_its_size(name: str) -> None:
     assert (header.format.name, header.height, header.width) == (name, 96, 128)
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"%PDF-1.4\n%...",
-        b"GIF89a" + bytes(100),
-        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
-        b"MZ\x90\x00" + bytes(100),
-        b"\x00",
-        b"\xff\xd8",
-        make_wav(),
-        b"RIFF" + struct.pack("<I", 100) + b"AVI " + bytes(100),
-    ],
-    ids=["pdf", "gif", "svg", "exe", "one-byte", "two-bytes-of-jpeg", "wav", "avi"],
-)
-def test_foreign_formats_are_refused_by_their_first_bytes(data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"\x00", b"\xff\xd8", b"BN" + bytes(100), b"RIFF\0\0\0\0NOPE"])
+def test_what_nobody_can_name_is_refused_as_such(data: bytes) -> None:
     error = refuse(data)
     assert type(error) is UnsupportedFormat
     assert error.detail == "Unsupported file format. Please upload JPEG, PNG, or WebP."
     assert error.fields["supported_formats"] == ["JPEG", "PNG", "WEBP", "BMP"]
+    assert error.fields["received_format"] == "unknown"
+
+
+def test_a_foreign_file_is_called_by_its_name_not_by_what_it_was_declared() -> None:
+    error = refuse(make_wav(), "image/jpeg")
+    assert type(error) is UnsupportedFormat
+    assert "a WAV recording" in error.detail
+    assert error.fields["supported_formats"] == ["JPEG", "PNG", "WEBP", "BMP"]
+    assert error.fields["received_format"] == "audio/wav"
 
 
 def test_an_empty_file_is_empty() -> None:
@@ -211,21 +206,13 @@ def test_the_ratio_counts_every_frame() -> None:
 
 @pytest.mark.parametrize(
     "media_type",
-    [
-        None,
-        "",
-        "application/octet-stream",
-        "image/png",
-        "image/tiff",
-        "IMAGE/JPEG; q=1",
-        "nonsense",
-    ],
+    [None, "", "image/png", "image/tiff", "IMAGE/JPEG; q=1", "nonsense", "application/x-photo"],
 )
 def test_a_declared_type_that_is_no_contradiction_is_ignored(media_type: str | None) -> None:
     assert accept(make_image("JPEG"), media_type).format.name == "JPEG"
 
 
-@pytest.mark.parametrize("media_type", ["application/pdf", "text/plain", "video/mp4"])
+@pytest.mark.parametrize("media_type", ["application/pdf", "text/plain", "video/mp4", "audio/ogg"])
 def test_a_declared_type_that_is_clearly_no_image_is_believed(media_type: str) -> None:
     error = refuse(make_image("JPEG"), media_type)
     assert type(error) is UnsupportedFormat

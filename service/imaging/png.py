@@ -1,0 +1,278 @@
+"""PNG: the chunks that make the picture, and the few that say how its numbers are meant.
+
+Source:
+    Portable Network Graphics (PNG) Specification (Third Edition), W3C 2025.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from array import array
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from service.errors import UnsupportedFormat
+from service.imaging.container import CheckDeadline, ColourTags, StoredPixels, U8Array, WatchedBytes
+
+Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+_GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGBA = 0, 2, 3, 4, 6
+_DEPTHS = {
+    _GREY: (1, 2, 4, 8, 16),
+    _RGB: (8, 16),
+    _PALETTE: (1, 2, 4, 8),
+    _GREY_ALPHA: (8, 16),
+    _RGBA: (8, 16),
+}
+_CHUNK_FRAME_BYTES = 12
+# Chunks that are used although the picture could be shown without; the first of each counts.
+_NOTES = (b"tRNS", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf", b"acTL")
+_MAX_PROFILE_BYTES = 8 * 1024 * 1024
+_PROFILE_NAME_BYTES = 80
+# Pillow keeps RGB in four bytes a pixel, and hands out a copy in three.
+_COPIES_BYTES = {"grey": 2, "deep grey": 4, "colour": 7, "alpha": 12}
+
+
+@dataclass(frozen=True)
+class PngFile:
+    """The layout of a PNG.
+
+    Attributes:
+        width: Columns.
+        height: Rows.
+        depth: Bits per sample.
+        colour_type: 0 grey, 2 RGB, 3 palette, 4 grey and alpha, 6 RGBA.
+        interlaced: Whether the rows come in seven passes (Adam7).
+        palette: Colours, three bytes each.
+        data_at: Where the pieces of compressed pixels begin.
+        data_bytes: How long they are.
+        notes: Ancillary chunks by their kind.
+    """
+
+    width: int
+    height: int
+    depth: int
+    colour_type: int
+    interlaced: bool
+    palette: bytes = b""
+    data_at: array[int] = field(default_factory=lambda: array("I"))
+    data_bytes: array[int] = field(default_factory=lambda: array("I"))
+    notes: dict[bytes, bytes] = field(default_factory=dict)
+
+    @property
+    def scans(self) -> int:
+        """One pass of work, in as many pieces as it may be."""
+        return 1
+
+    @property
+    def frames(self) -> int:
+        """Frames of an animation (APNG), as its head counts them."""
+        head = self.notes.get(b"acTL", b"")
+        return max(1, struct.unpack_from(">I", head)[0]) if len(head) == 8 else 1
+
+    @property
+    def exif(self) -> bytes | None:
+        """EXIF data, wherever it stands."""
+        return self.notes.get(b"eXIf")
+
+    @property
+    def colour_tags(self) -> ColourTags:
+        """The colour chunks; a malformed one says nothing."""
+        cicp, gamma = self.notes.get(b"cICP", b""), self.notes.get(b"gAMA", b"")
+        chromaticities = self.notes.get(b"cHRM", b"")
+        return ColourTags(
+            cicp=(cicp[0], cicp[1], cicp[2], cicp[3]) if len(cicp) == 4 else None,
+            icc=_unpack_profile(self.notes.get(b"iCCP", b"")),
+            srgb=len(self.notes.get(b"sRGB", b"")) == 1,
+            gamma=struct.unpack(">I", gamma)[0] / 100_000 if len(gamma) == 4 else None,
+            chromaticities=tuple(v / 100_000 for v in struct.unpack(">8I", chromaticities))
+            if len(chromaticities) == 32
+            else None,
+        )
+
+    @property
+    def decode_bytes(self) -> int:
+        """Pillow's picture, the arrays made of it, and the compressed data once more."""
+        kind = {_GREY: "deep grey" if self.depth == 16 else "grey", _RGB: "colour"}
+        per_pixel = _COPIES_BYTES[kind.get(self.colour_type, "alpha")]
+        return self.width * self.height * per_pixel + sum(self.data_bytes)
+
+    def decode(self, data: bytes, check_deadline: CheckDeadline) -> StoredPixels:
+        """Decode; see `PictureFile`. 16 bits a sample become 8."""
+        key = self.notes.get(b"tRNS", b"")
+        with self._open(data, check_deadline) as image:
+            image.load()
+            check_deadline()
+            if self.colour_type == _PALETTE:
+                return StoredPixels(np.asarray(image.convert("RGB")), self._palette_alpha(image))
+            if self.colour_type in (_GREY_ALPHA, _RGBA):
+                *colours, alpha = image.split()
+                grey = self.colour_type == _GREY_ALPHA
+                opaque = colours[0] if grey else Image.merge("RGB", colours)
+                return StoredPixels(np.asarray(opaque), np.asarray(alpha))
+            if self.colour_type == _RGB:
+                colours_8 = np.asarray(image)
+                return StoredPixels(colours_8, self._colour_key(colours_8, data, check_deadline))
+            grey_8, levels = _grey(image, self.depth)
+        if len(key) != 2:
+            return StoredPixels(grey_8)
+        level = struct.unpack(">H", key)[0] & ((1 << self.depth) - 1)
+        return StoredPixels(grey_8, _inverted(_equal(levels, self._shown(level))))
+
+    def _shown(self, level: int) -> int:
+        """A level of grey as `_grey` spreads it: over 0..255 up to 8 bits."""
+        return level if self.depth == 16 else level * 255 // ((1 << self.depth) - 1)
+
+    def _palette_alpha(self, image: Image.Image) -> U8Array | None:
+        key = self.notes.get(b"tRNS")
+        if not key:
+            return None
+        opacity = np.full(256, 255, np.uint8)
+        opacity[: min(len(key), 256)] = np.frombuffer(key[:256], np.uint8)
+        return np.asarray(cv2.LUT(np.asarray(image), opacity), np.uint8)
+
+    def _colour_key(
+        self, colours: U8Array, data: bytes, check_deadline: CheckDeadline
+    ) -> U8Array | None:
+        """Opacity where one colour is transparent; None where none is.
+
+        Pillow gives the upper byte of 16. Read as if its bytes were swapped, it gives the lower.
+        """
+        key = self.notes.get(b"tRNS", b"")
+        if len(key) != 6:
+            return None
+        wanted = np.frombuffer(key, np.uint8).reshape(3, 2)
+        if self.depth == 8:
+            return _inverted(_equal(colours, wanted[:, 1].tolist()))
+        upper = _equal(colours, wanted[:, 0].tolist())
+        with self._open(data, check_deadline) as image:
+            image.tile = [tile._replace(args="RGB;16L") for tile in image.tile]  # type: ignore[attr-defined]
+            lower = _equal(np.asarray(image), wanted[:, 1].tolist())
+        return _inverted(np.asarray(upper & lower, np.uint8))
+
+    def _open(self, data: bytes, check_deadline: CheckDeadline) -> Image.Image:
+        """The same picture as a file without anything ancillary, opened by Pillow."""
+        header = struct.pack(
+            ">IIBBBBB", self.width, self.height, self.depth, self.colour_type, 0, 0, self.interlaced
+        )
+        view = memoryview(data)
+        pieces = [
+            view[at : at + n] for at, n in zip(self.data_at, self.data_bytes, strict=True) if n
+        ]
+        parts = [SIGNATURE, chunk(b"IHDR", header)]
+        if self.colour_type == _PALETTE:
+            parts.append(chunk(b"PLTE", self.palette.ljust(768, b"\0")))  # beyond its end: black
+        size = struct.pack(">I", sum(self.data_bytes))
+        parts += [size, b"IDAT", *pieces, bytes(4), chunk(b"IEND", b"")]  # type: ignore[list-item]
+        return Image.open(WatchedBytes(b"".join(parts), check_deadline), formats=["PNG"])
+
+
+def read_png(data: bytes) -> PngFile:
+    """Read the layout of a PNG.
+
+    Args:
+        data: A file that begins with the signature of a PNG.
+
+    Raises:
+        ValueError: If there is no picture in it.
+        UnsupportedFormat: If it is a PNG only an iPhone reads.
+    """
+    size, kind = struct.unpack_from(">I4s", data, len(SIGNATURE))
+    if kind == b"CgBI":
+        raise UnsupportedFormat(
+            "Unsupported file format: this PNG was optimised for iPhones (CgBI) and is not one "
+            "other programs read. Please upload the original."
+        )
+    body = data[16 : 16 + 13]
+    if kind != b"IHDR" or size != 13 or not _sound(data, 8, size):
+        raise ValueError("no header")
+    width, height, depth, colour_type, _, _, interlace = struct.unpack(">IIBBBBB", body)
+    if depth not in _DEPTHS.get(colour_type, ()) or not width or not height or interlace > 1:
+        raise ValueError("a header nobody understands")
+    file = PngFile(width, height, depth, colour_type, bool(interlace))
+    palette = _walk(data, file)
+    if not file.data_at or (colour_type == _PALETTE and not palette):
+        raise ValueError("no pixels or no palette")
+    return PngFile(**{**file.__dict__, "palette": palette[:768]})
+
+
+def _walk(data: bytes, file: PngFile) -> bytes:
+    """Go from chunk to chunk, noting where the pixels are; the palette is returned.
+
+    Of the notes a damaged one is passed over, as every viewer does.
+    """
+    at, palette, ended, end = 33, b"", False, len(data)
+    unpack = struct.Struct(">I4s").unpack_from
+    while at + 8 <= end:
+        size, kind = unpack(data, at)
+        if kind == b"IDAT":
+            if not ended:
+                file.data_at.append(at + 8)
+                file.data_bytes.append(min(size, end - at - 8))
+        elif kind == b"IEND":
+            break
+        else:
+            ended = bool(file.data_at)
+            if kind == b"PLTE" and not palette:
+                palette = data[at + 8 : at + 8 + size]
+                if not _sound(data, at, size) or not 0 < size <= 768 or size % 3:
+                    raise ValueError("a damaged palette")
+            elif kind in _NOTES and kind not in file.notes and _sound(data, at, size):
+                file.notes[kind] = data[at + 8 : at + 8 + size]
+        at += size + _CHUNK_FRAME_BYTES
+    return palette
+
+
+def _sound(data: bytes, at: int, size: int) -> bool:
+    """Whether the chunk is all there and its checksum is right."""
+    end = at + 8 + size
+    if end + 4 > len(data):
+        return False
+    checksum: int = struct.unpack_from(">I", data, end)[0]
+    return zlib.crc32(memoryview(data)[at + 4 : end]) == checksum
+
+
+def _unpack_profile(body: bytes) -> bytes | None:
+    """The ICC profile in an iCCP chunk; None where it is damaged or beyond all measure."""
+    name_end = body[:_PROFILE_NAME_BYTES].find(b"\0")
+    if name_end < 0 or body[name_end + 1 : name_end + 2] != b"\0":
+        return None
+    unpacker = zlib.decompressobj()
+    try:
+        profile = unpacker.decompress(memoryview(body)[name_end + 2 :], _MAX_PROFILE_BYTES)
+    except zlib.error:
+        return None
+    return profile if unpacker.eof else None
+
+
+def _grey(image: Image.Image, depth: int) -> tuple[U8Array, Samples]:
+    """Grey in 8 bits, and the levels a transparent one is looked for among."""
+    if depth == 1:
+        image = image.convert("L")
+    levels = np.asarray(image)
+    if depth < 16:
+        return levels, levels
+    return np.asarray(cv2.convertScaleAbs(levels, alpha=255 / 65535), np.uint8), levels
+
+
+def _equal(samples: Samples, value: int | list[int]) -> U8Array:
+    """255 where the samples are these, else 0."""
+    wanted = tuple(value) if isinstance(value, list) else (value,)
+    return np.asarray(cv2.inRange(samples, wanted, wanted), np.uint8)
+
+
+def _inverted(mask: U8Array) -> U8Array:
+    return np.asarray(cv2.bitwise_not(mask), np.uint8)
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """Length, kind, data, checksum."""
+    checksum = zlib.crc32(data, zlib.crc32(kind))
+    return b"".join((struct.pack(">I", len(data)), kind, data, struct.pack(">I", checksum)))
