@@ -9,6 +9,10 @@ from models.matting.arrays import UInt8Array
 
 #: Strips stay in the cache, and those without an edge are skipped.
 _STRIP_ROWS = 64
+#: A picture with so much of its border transparent is a cutout already.
+_TRANSPARENT_BORDER = 0.9
+#: A matte that keeps less of a cutout than this has found nothing in it.
+_FOUND_NOTHING = 0.1
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
@@ -38,19 +42,31 @@ def smooth_alpha(alpha_u8: UInt8Array) -> UInt8Array:
 
 
 def combine_alpha(alpha_u8: UInt8Array, existing_u8: UInt8Array) -> UInt8Array:
-    """Multiply in the opacity the source image already had: what was transparent stays so.
+    """Hold our matte within the opacity the source image already had.
+
+    Our matte is of the picture as it is seen, so an edge that is soft in the picture is as soft in
+    the matte already: the lower of the two counts, not their product, which would thin it twice.
+
+    Where nothing was found in a picture whose border is transparent, there is no background left to
+    remove, and its own opacity is the answer.
 
     Args:
         alpha_u8: Our matte ``[H, W]``, 0..255.
         existing_u8: Alpha channel of the source image ``[H, W]``, 0..255.
 
     Returns:
-        Product ``[H, W]``, 0..255, rounded.
+        Matte ``[H, W]``, 0..255, nowhere above the existing one.
 
     Raises:
         ValueError: If the two differ in size. Our bug, never a user's.
     """
     if alpha_u8.shape != existing_u8.shape:
         raise ValueError(f"alpha {alpha_u8.shape} and existing alpha {existing_u8.shape} differ")
-    product = cv2.multiply(alpha_u8, existing_u8, scale=1.0 / 255.0)
-    return np.asarray(product, dtype=np.uint8)
+    held = np.asarray(cv2.min(alpha_u8, existing_u8), dtype=np.uint8)
+    border = np.concatenate(
+        [existing_u8[0], existing_u8[-1], existing_u8[:, 0], existing_u8[:, -1]]
+    )
+    is_cutout = (border == 0).mean() >= _TRANSPARENT_BORDER
+    if is_cutout and float(held.mean()) < _FOUND_NOTHING * float(existing_u8.mean()):
+        return existing_u8
+    return held

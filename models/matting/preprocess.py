@@ -1,7 +1,7 @@
 """Source image of any size -> model input ``[H, W, 3]`` uint8.
 
 The network sees the whole picture squashed to the shape it takes; normalisation happens inside its
-graph.
+graph. It sees of a picture with transparency what a viewer sees: visible colours on a plain ground.
 """
 
 from __future__ import annotations
@@ -10,10 +10,58 @@ import cv2
 import numpy as np
 
 from models.matting.arrays import UInt8Array
+from models.matting.compositing import composite
 
 #: Dropping an odd last row or column moves the far edge by 1 part in this many: under 0.2 model
 #: pixels at a side of 320. Smaller pictures are not halved when odd.
 _MIN_SIDE_TO_CROP = 2048
+
+#: Plain grounds for a picture with transparency. The first that nearly all visible pixels differ
+#: from by enough levels is taken, else the one they differ from most. Tried with u2net and u2netp
+#: on drawn shapes of eleven colours and on cutouts; black comes late, what is dim is lost on it.
+_GROUNDS = ((255, 255, 255), (128, 128, 128), (60, 160, 220), (0, 0, 0))
+_NEAR_SHARE = 0.1
+_STANDS_OUT = 80.0
+#: Most pixels looked at to choose a ground.
+_MAX_SAMPLE = 40_000
+
+
+def lay_on_ground(source: UInt8Array, alpha_u8: UInt8Array) -> UInt8Array:
+    """Show a picture with transparency as a viewer would, before a ground it stands out from.
+
+    What lies hidden under full transparency leaves no trace.
+
+    Args:
+        source: Colours ``[H, W, 3]``, straight.
+        alpha_u8: The picture's own opacity ``[H, W]``, 0..255.
+
+    Returns:
+        Colours ``[H, W, 3]``.
+    """
+    rgba = np.asarray(cv2.merge([source, alpha_u8]), dtype=np.uint8)
+    return composite(rgba, choose_ground(source, alpha_u8))
+
+
+def choose_ground(source: UInt8Array, alpha_u8: UInt8Array) -> UInt8Array:
+    """Choose the plain ground that the visible pixels stand out from.
+
+    Args:
+        source: Colours ``[H, W, 3]``.
+        alpha_u8: Opacity ``[H, W]``, 0..255.
+
+    Returns:
+        One colour ``[3]``.
+    """
+    step = max(1, int(np.ceil(np.sqrt(alpha_u8.size / _MAX_SAMPLE))))
+    sample, opacity = source[::step, ::step], alpha_u8[::step, ::step]
+    visible = sample[opacity >= 128]
+    grounds = np.array(_GROUNDS, np.uint8)
+    if not len(visible):
+        return grounds[0]
+    differences = np.abs(visible[None].astype(np.int16) - grounds[:, None]).max(axis=2)
+    contrasts = np.quantile(differences, _NEAR_SHARE, axis=1)
+    best = int(np.argmax(np.minimum(contrasts, _STANDS_OUT)))  # the first of equals
+    return np.asarray(grounds[best], dtype=np.uint8)
 
 
 def fit(source: UInt8Array, height: int, width: int) -> UInt8Array:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from models.matting.preprocess import lay_on_ground
 from service.errors import CorruptImage
 from service.imaging.colour import to_srgb
 from service.imaging.container import DECODER_FAULTS, CheckDeadline, U8Array
@@ -28,12 +29,16 @@ class SourceImage:
     """What the user sent, decoded.
 
     Attributes:
-        pixels: ``[H, W, 3]`` uint8, sRGB, upright.
+        pixels: ``[H, W, 3]`` uint8, sRGB, upright. Colours are straight; those under alpha 0 mean
+            nothing and nobody should look at them.
         alpha: The file's own opacity ``[H, W]`` uint8, or None where it has none.
+        straight: The file's own colours ``[H, W, 3]`` where `pixels` are those a viewer sees
+            (`as_seen`), or None.
     """
 
     pixels: U8Array
     alpha: U8Array | None
+    straight: U8Array | None = None
 
     @property
     def height(self) -> int:
@@ -44,6 +49,22 @@ class SourceImage:
     def width(self) -> int:
         """Columns, in pixels."""
         return int(self.pixels.shape[1])
+
+    def as_seen(self) -> SourceImage:
+        """The picture a viewer sees: transparent parts show a plain ground, not what they hide."""
+        if self.alpha is None or self.straight is not None:
+            return self
+        return SourceImage(lay_on_ground(self.pixels, self.alpha), self.alpha, self.pixels)
+
+    def with_own_colours(self, foreground: U8Array) -> U8Array:
+        """Give half-transparent pixels the colour the file states: there it need not be estimated.
+
+        Args:
+            foreground: Estimated colours ``[H, W, 3]``; changed in place.
+        """
+        if self.alpha is not None and self.straight is not None:
+            cv2.copyTo(self.straight, np.less(self.alpha, _OPAQUE).view(np.uint8), foreground)
+        return foreground
 
 
 def decode(

@@ -212,7 +212,14 @@ def _unsupported(
             supported_formats=SUPPORTED_NAMES,
             received_format=foreign.media_type,
         )
-    return UnsupportedFormat(supported_formats=SUPPORTED_NAMES, received_format=_spoken(media_type))
+    spoken = _spoken(media_type)
+    detail = (
+        UnsupportedFormat.public_message
+        if known is None
+        else f"Unsupported file format: the file was declared as {spoken}. "
+        f"It begins like a {known.name}; please send it as {known.media_types[0]}."
+    )
+    return UnsupportedFormat(detail, supported_formats=SUPPORTED_NAMES, received_format=spoken)
 
 
 def _spoken(media_type: str | None) -> str:

@@ -176,6 +176,7 @@ class BackgroundRemover:
         with _timed(stages, "decode"):
             source = decode(data, header)
         with _timed(stages, "fit"):
+            source = source.as_seen()
             model_input = fit(source.pixels, self.spec.input.height, self.spec.input.width)
         return source, model_input
 
@@ -192,6 +193,7 @@ class BackgroundRemover:
             alpha = combine_alpha(alpha, source.alpha)
         with _timed(stages, "foreground"):
             foreground = estimate_foreground(source.pixels, alpha)
+            foreground = source.with_own_colours(foreground)
         with _timed(stages, "compose"):
             rgba = cutout(foreground, alpha)
         with _timed(stages, "encode"):

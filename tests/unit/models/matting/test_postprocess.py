@@ -37,10 +37,38 @@ def test_tiny_mattes_are_smoothed_without_complaint(height: int, width: int) -> 
     assert smooth_alpha(np.zeros((height, width), np.uint8)).shape == (height, width)
 
 
-def test_an_existing_alpha_channel_is_multiplied_in() -> None:
+def test_a_matte_is_nowhere_above_the_existing_alpha_and_an_edge_not_thinned_twice() -> None:
     ours = np.array([[255, 255, 128, 0, 200]], np.uint8)
     existing = np.array([[255, 0, 128, 255, 100]], np.uint8)
-    assert combine_alpha(ours, existing).tolist() == [[255, 0, 64, 0, 78]]
+    assert combine_alpha(ours, existing).tolist() == [[255, 0, 128, 0, 100]]
+
+
+def make_cutout_alpha() -> np.ndarray:
+    alpha = np.zeros((60, 80), np.uint8)
+    alpha[10:50, 10:70] = 255
+    return alpha
+
+
+def test_a_cutout_in_which_nothing_is_found_stays_as_it_is() -> None:
+    existing = make_cutout_alpha()
+    assert np.array_equal(combine_alpha(np.zeros((60, 80), np.uint8), existing), existing)
+
+
+def test_a_cutout_in_which_something_is_found_keeps_only_that() -> None:
+    ours = np.zeros((60, 80), np.uint8)
+    ours[20:40, 20:40] = 255
+    assert np.array_equal(combine_alpha(ours, make_cutout_alpha()), ours)
+
+
+def test_a_picture_that_reaches_its_border_stays_empty_where_nothing_is_found() -> None:
+    existing = make_cutout_alpha()
+    existing[:, :40] = 255
+    assert not combine_alpha(np.zeros((60, 80), np.uint8), existing).any()
+
+
+def test_nothing_seen_is_nothing_kept() -> None:
+    hidden = np.zeros((60, 80), np.uint8)
+    assert not combine_alpha(np.full((60, 80), 255, np.uint8), hidden).any()
 
 
 def test_mattes_of_different_size_are_refused() -> None:

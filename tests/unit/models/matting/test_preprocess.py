@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.matting.preprocess import fit
+from models.matting.preprocess import choose_ground, fit, lay_on_ground
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,37 @@ def test_a_small_picture_is_enlarged_smoothly() -> None:
     ramp = np.repeat(np.arange(0, 160, 20, dtype=np.uint8)[None, :, None], 8, axis=0)
     fitted = fit(np.repeat(ramp, 3, axis=2), 320, 320)[160, 40:280, 0].astype(int)
     assert np.abs(np.diff(fitted)).max() <= 2
+
+
+def make_logo(colour: tuple[int, int, int], hidden: tuple[int, int, int]) -> tuple[np.ndarray, ...]:
+    alpha = np.zeros((90, 120), np.uint8)
+    alpha[30:60, 40:80] = 255
+    alpha[29, 40:80] = 128
+    return np.where(alpha[..., None] > 0, colour, hidden).astype(np.uint8), alpha
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (24, 20, 18), (255, 255, 255), (240, 240, 230)])
+@pytest.mark.parametrize("hidden", [(0, 0, 0), (255, 255, 255), (9, 200, 77)])
+def test_what_is_seen_stands_out_from_the_ground_whatever_is_hidden(
+    colour: tuple[int, int, int], hidden: tuple[int, int, int]
+) -> None:
+    source, alpha = make_logo(colour, hidden)
+    seen = lay_on_ground(source, alpha)
+    ground = seen[0, 0].astype(int)
+    assert np.abs(ground - colour).max() >= 80
+    assert (seen[alpha == 0] == ground).all()
+    assert (seen[alpha == 255] == colour).all()
+    assert np.abs(seen[29, 50] - (ground + np.array(colour)) / 2).max() <= 1
+
+
+def test_a_logo_in_black_and_white_stands_out_in_both() -> None:
+    source, alpha = make_logo((0, 0, 0), (0, 0, 0))
+    source[:, 60:] = 255
+    ground = choose_ground(source, alpha).astype(int)
+    assert min(np.abs(ground).max(), np.abs(ground - 255).max()) >= 80
+
+
+def test_a_picture_of_which_nothing_is_seen_is_one_plain_ground() -> None:
+    source = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    seen = lay_on_ground(source, np.zeros((40, 50), np.uint8))
+    assert len(np.unique(seen.reshape(-1, 3), axis=0)) == 1
