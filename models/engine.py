@@ -6,7 +6,6 @@ ever loads a runtime.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from models.cores import usable_cores as usable_cores  # part of the port: threads
 from models.errors import EngineUnavailable
 from models.spec import Precision
 
@@ -202,13 +202,6 @@ def torch_or_say_so() -> Iterator[None]:
             f"a BiRefNet's checkpoint is read with PyTorch, and {missing.name} is not installed; "
             "run: pip install -r requirements-torch.lock"
         ) from missing
-
-
-def usable_cores() -> int:
-    """Cores this process may use; outside Linux, cores there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def batch_sizes(most: int) -> tuple[int, ...]:

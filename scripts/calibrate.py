@@ -19,6 +19,7 @@ import onnxruntime
 from onnx import TensorProto, helper
 
 from models.catalog import find
+from models.cores import usable_cores
 from models.export.onnx import attach_uint8_io
 from models.export.quantize import read_calibration, tensors_to_measure
 from models.matting.arrays import UInt8Array
@@ -64,8 +65,10 @@ def measure(
     """
     for name in names:
         model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = usable_cores()
     session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     low, high = dict.fromkeys(names, np.inf), dict.fromkeys(names, -np.inf)
     for one in inputs:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from models.engine import usable_cores
+from models.cores import usable_cores
 from scripts.gpu_driver import ask_driver
 
 #: Instructions that decide how fast a network runs on a CPU.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime as ort
 
-from models.engine import EngineConfig, EngineInfo, Headroom, ModelFiles, U8Array, usable_cores
+from models.cores import usable_cores
+from models.engine import EngineConfig, EngineInfo, Headroom, ModelFiles, U8Array
 from models.errors import EngineIncompatible, InferenceFailed
 from models.spec import Precision
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +19,6 @@ from models.engine import (
     EngineConfig,
     ModelFiles,
     open_engine,
-    usable_cores,
 )
 from models.errors import EngineIncompatible, EngineUnavailable, InferenceFailed
 from models.export.onnx import attach_uint8_io
@@ -202,10 +200,3 @@ def test_a_real_network_sees_no_subject_in_black(name: str, tmp_path: Path) -> N
     assert black.mean() < 10
     assert seen[disc].mean() > 150
     assert seen[~disc].mean() < 60
-
-
-def test_cores_are_counted_where_the_system_has_no_affinity(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert usable_cores() == os.cpu_count()

@@ -14,7 +14,8 @@ import torch
 from models.birefnet import BiRefNet
 from models.birefnet.pictures import PictureMatting
 from models.catalog import IMAGENET_MEAN, IMAGENET_STD
-from models.engine import EngineConfig, EngineInfo, Headroom, ModelFiles, U8Array, usable_cores
+from models.cores import usable_cores
+from models.engine import EngineConfig, EngineInfo, Headroom, ModelFiles, U8Array
 from models.engines.pytorch.device import choose_device, choose_precision
 from models.engines.pytorch.forward import DeviceNetwork, Forward, TorchVariant, speed_up
 from models.engines.pytorch.shortage import (

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from models.cores import usable_cores
 from scripts.machine import describe_machine
 
 INTEL = """\
@@ -57,11 +57,8 @@ def test_a_system_that_lists_nothing_still_has_a_name(cpuinfo: Path) -> None:
     assert machine.flags is None
 
 
-def test_cores_are_counted_where_none_are_set_aside_for_a_process(
-    cpuinfo: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert describe_machine(cpuinfo).cores == os.cpu_count()
+def test_cores_are_those_the_engines_take(cpuinfo: Path) -> None:
+    assert describe_machine(cpuinfo).cores == usable_cores()
 
 
 def test_a_page_names_torch_and_the_gpu_or_that_there_is_none(cpuinfo: Path) -> None:
