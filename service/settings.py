@@ -11,11 +11,13 @@ import ipaddress
 import os
 import tempfile
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NoReturn, Self
 
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.env_file import env_file_encoding, env_file_faults
 
 PREFIX = "BIREFNET_"
 ENV_FILE = Path(".env")
@@ -224,14 +226,16 @@ def read_settings() -> Settings:
         SystemExit: With one sentence per fault, if a variable is misspelt or its value is not one
             it takes.
     """
+    unreadable = env_file_faults(ENV_FILE)
+    if unreadable:
+        _refuse(unreadable)
     faults = _misspelt()
     try:
-        settings = Settings()
+        settings = Settings(_env_file_encoding=env_file_encoding(ENV_FILE))
     except ValidationError as invalid:
         faults += [_sentence(error["loc"], error["msg"]) for error in invalid.errors()]
     if faults:
-        lines = "".join(f"\n  {fault}" for fault in faults)
-        raise SystemExit(f"The service cannot start:{lines}")
+        _refuse(faults)
     return settings
 
 
@@ -256,12 +260,18 @@ def send_nothing() -> None:
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 
 
+def _refuse(faults: list[str]) -> NoReturn:
+    lines = "".join(f"\n  {fault}" for fault in faults)
+    raise SystemExit(f"The service cannot start:{lines}")
+
+
 def _misspelt() -> list[str]:
     """Variables that look like ours and are not; pydantic-settings lets them pass in silence."""
     # Compared without the prefix, which would make any two of them look alike.
     ours = [variable(field) for field in Settings.model_fields]
     known = {name.removeprefix(PREFIX): name for name in ours}
-    given = [*os.environ, *(dotenv_values(ENV_FILE) if ENV_FILE.is_file() else ())]
+    file = dotenv_values(ENV_FILE, encoding=env_file_encoding(ENV_FILE))
+    given = [*os.environ, *file]
     faults = []
     for name in given:
         bare = name.upper().removeprefix(PREFIX)

@@ -195,3 +195,67 @@ def test_an_empty_variable_is_an_unset_one(name: str, monkeypatch: pytest.Monkey
     before = read_settings()
     monkeypatch.setenv(name, "")
     assert read_settings() == before
+
+
+LINES = "BIREFNET_PORT=1234\nBIREFNET_CORS_ORIGINS=https://bücher.example\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_a_file_is_read_whatever_editor_wrote_it(encoding: str, newline: str) -> None:
+    Path(".env").write_bytes(LINES.replace("\n", newline).encode(encoding))
+    settings = read_settings()
+    assert (settings.port, settings.cors_origins) == (1234, ("https://bücher.example",))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32", "latin-1"])
+def test_a_file_in_another_encoding_is_refused_in_one_sentence(encoding: str) -> None:
+    Path(".env").write_bytes(LINES.encode(encoding))
+    assert ".env is not UTF-8" in refusal()
+    assert "save it as UTF-8" in refusal()
+    assert len(refusal().splitlines()) == 2
+
+
+def test_a_misspelt_name_is_found_in_a_file_of_any_encoding() -> None:
+    Path(".env").write_bytes("BIREFNET_PROT=1\n".encode("utf-16"))
+    assert "BIREFNET_PROT is not a setting; did you mean BIREFNET_PORT?" in refusal()
+
+
+def test_the_line_that_is_not_utf_8_is_named() -> None:
+    Path(".env").write_bytes(b"BIREFNET_PORT=1234\n# gr\xfcn\n")
+    assert "in line 2" in refusal()
+
+
+def test_a_folder_in_the_place_of_the_file_is_refused() -> None:
+    Path(".env").mkdir()
+    assert ".env is a folder, not a file of settings" in refusal()
+
+
+def test_a_pipe_in_the_place_of_the_file_is_refused_and_not_waited_for() -> None:
+    os.mkfifo(".env")
+    assert ".env is a pipe or a device" in refusal()
+
+
+def test_a_link_that_leads_nowhere_is_refused() -> None:
+    Path(".env").symlink_to("moved-away")
+    assert ".env cannot be read (No such file or directory)" in refusal()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_of_somebody_else_is_refused() -> None:
+    Path(".env").write_text("BIREFNET_PORT=1234\n")
+    Path(".env").chmod(0)
+    assert ".env cannot be read (Permission denied)" in refusal()
+
+
+@pytest.mark.parametrize(
+    "line", ["BIREFNET_PORT: 1234", "BIREFNET_PORT 1234", "BIREFNET_PORT", "'BIREFNET_PORT=1", "=7"]
+)
+def test_a_line_that_is_no_assignment_is_not_passed_over(line: str) -> None:
+    Path(".env").write_text(f"# mine\nBIREFNET_MAX_QUEUE=7\n{line}\n")
+    assert ".env, line 3: not of the form NAME=value" in refusal()
+
+
+def test_comments_blank_lines_and_export_are_no_faults() -> None:
+    Path(".env").write_text("\n  # mine\nexport BIREFNET_PORT=1234\nBIREFNET_MAX_QUEUE = '7' # x\n")
+    assert (read_settings().port, read_settings().max_queue) == (1234, 7)
