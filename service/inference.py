@@ -138,5 +138,5 @@ def stop_within_s(settings: Settings) -> float:
 
 def log_config(settings: Settings) -> LogConfig:
     """Where inference logs: in a file of its own, since two processes must not rotate one."""
-    file = settings.log_file
-    return LogConfig(settings.log_level, file and file.with_stem(f"{file.stem}.inference"))
+    file = settings.log_file and settings.log_file.with_stem(f"{settings.log_file.stem}.inference")
+    return LogConfig(settings.log_level, file, settings.log_format, "inference")

@@ -87,6 +87,10 @@ def _metrics() -> Metrics:
     return Metrics()
 
 
+def _log_config(process: str, file: Path | None = None) -> LogConfig:
+    return LogConfig(_settings.log_level, file, _settings.log_format, process)
+
+
 def _limits(settings: Settings) -> ImageLimits:
     return ImageLimits(
         max_bytes=int(settings.max_image_size_mb * 1024**2),
@@ -116,7 +120,6 @@ def _connection_config(settings: Settings) -> ConnectionConfig:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """From the first byte served to the last."""
-    set_up_logging(LogConfig(_settings.log_level, _settings.log_file))
     end_with_supervisor()
     server = serving()
     announce_stop(_stopping)
@@ -212,10 +215,14 @@ class BackgroundRemoval:
 
     inference = bentoml.depends(Inference)
 
+    def __init__(self) -> None:
+        set_up_logging(_log_config("public", _settings.log_file))
+
     @bentoml.on_deployment
     @staticmethod
     def check_surroundings() -> None:
         """In the supervisor: refuse what would make it start its workers over and over."""
+        set_up_logging(_log_config("supervisor"))
         command = click.get_current_context(silent=True)  # `bentoml serve --port` wins over ours
         given = command.params if command else {}
         check_address(given.get("host") or _settings.host, given.get("port") or _settings.port)

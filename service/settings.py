@@ -21,7 +21,7 @@ from service.env_file import env_file_encoding, env_file_faults
 
 PREFIX = "BIREFNET_"
 ENV_FILE = Path(".env")
-UNPREFIXED = {"log_level": "LOG_LEVEL", "log_file": "LOG_FILE"}
+UNPREFIXED = {"log_level": "LOG_LEVEL", "log_format": "LOG_FORMAT", "log_file": "LOG_FILE"}
 
 
 class Settings(BaseSettings):
@@ -145,7 +145,14 @@ class Settings(BaseSettings):
         description="Writable folder for compiled models, and for the sockets between processes.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", validation_alias="LOG_LEVEL", description="debug also logs stage times."
+        default="info",
+        validation_alias="LOG_LEVEL",
+        description="debug also logs stage times, and probes that succeed.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        validation_alias="LOG_FORMAT",
+        description="text, or json: one object per line.",
     )
     log_file: Path | None = Field(
         default=None,
@@ -174,7 +181,7 @@ class Settings(BaseSettings):
         """BentoML takes no names, and says so in five lines."""
         return str(ipaddress.ip_address("127.0.0.1" if value == "localhost" else value))
 
-    @field_validator("log_level", mode="before")
+    @field_validator("log_level", "log_format", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

@@ -25,7 +25,7 @@ _SHOWN = (
 )
 _TENSORRT = frozenset({"tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"})
 _LEFT_OUT = pytest.StashKey[int]()
-_OURS = ("BIREFNET_", "LOG_LEVEL", "LOG_FILE")
+_OURS = ("BIREFNET_", "LOG_LEVEL", "LOG_FORMAT", "LOG_FILE")
 
 
 def pytest_report_header() -> str:

@@ -8,6 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 _KEY = "background_removal.exchange"
+# What orchestrators and Prometheus ask, over and over; the paths are BentoML's and our own.
+READINESS = "/readyz"
+HEALTH = "/health"
+METRICS = "/metrics"
+PROBES = frozenset({READINESS, "/livez", "/healthz", HEALTH, METRICS})
 
 
 @dataclass

@@ -20,9 +20,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.errors import BackgroundRemovalError
 from service.errors import ShuttingDown
+from service.http.access_log import log_exchange
 from service.http.bodies import BodyBudget, GuardedBody, IntakeConfig
 from service.http.envelope import EnvelopeSender
-from service.http.exchange import Exchange, attach, exchange_of
+from service.http.exchange import PROBES, READINESS, Exchange, attach, exchange_of
 from service.http.metrics import Metrics
 from service.http.problems import render
 from service.http.rate_limit import ClientLimiter, client_key
@@ -81,27 +82,17 @@ class ExchangeMiddleware:
                 self._trusted,
             ),
         )
+        if scope["path"] in PROBES:  # BentoML's own, which do not say their template
+            exchange.route = scope["path"]
         attach(scope, exchange)
         self._metrics.begin()
         return exchange
 
     def _close(self, scope: Scope, exchange: Exchange) -> None:
+        if exchange.route == READINESS and exchange.status == 503:
+            exchange.error_code = None  # "not yet" is an answer to that question, not a fault
         self._metrics.observe(exchange)
-        log.info(
-            "%s %s %d %.1fms in=%d out=%d client=%s id=%s%s",
-            scope["method"],
-            scope["path"].encode("unicode_escape").decode(),
-            exchange.status,
-            (time.perf_counter() - exchange.started) * 1e3,
-            exchange.bytes_in,
-            exchange.bytes_out,
-            exchange.client,
-            exchange.request_id,
-            f" error={exchange.error_code}" if exchange.error_code else "",
-        )
-        if exchange.stages_ms:
-            stages = " ".join(f"{name}={ms:.1f}" for name, ms in exchange.stages_ms.items())
-            log.debug("stages of %s in ms: %s", exchange.request_id, stages)
+        log_exchange(scope, exchange, (time.perf_counter() - exchange.started) * 1e3)
 
 
 class IntakeMiddleware:

@@ -38,6 +38,7 @@ OTHERS = [
         "proxy.local",
     ),
     ("BIREFNET_PORT", "8080", ("port", 8080), "70000"),
+    ("LOG_FORMAT", "JSON", ("log_format", "json"), "xml"),
 ]
 
 

@@ -51,7 +51,7 @@ async def test_a_caller_that_leaves_still_gets_its_exchange_closed(
     async def silent(scope: Scope, receive: Receive, send: Send) -> None:
         assert (await receive())["type"] == "http.disconnect"
 
-    with caplog.at_level(logging.INFO, "service.http.middleware"):
+    with caplog.at_level(logging.INFO, "service.http.access_log"):
         sent = await exchange(silent, make_scope(), {"type": "http.disconnect"})
     assert sent[0]["status"] == 500
     assert "POST /x 500" in caplog.text
@@ -74,7 +74,7 @@ async def test_control_characters_in_an_address_never_reach_the_log(
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    with caplog.at_level(logging.INFO, "service.http.middleware"):
+    with caplog.at_level(logging.INFO, "service.http.access_log"):
         await exchange(fine, make_scope("GET", "/a\nFORGED 200 \x1b[31m"))
     (record,) = caplog.records
     assert "\n" not in record.getMessage()

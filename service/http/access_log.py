@@ -1,0 +1,62 @@
+"""One line of the log for every request: for people, and with the same facts as keys for JSON."""
+
+from __future__ import annotations
+
+import logging
+from urllib.parse import quote
+
+from starlette.types import Scope
+
+from service.http.exchange import PROBES, Exchange
+
+log = logging.getLogger(__name__)
+
+_PATH_CHARACTERS = 512
+
+
+def log_exchange(scope: Scope, exchange: Exchange, elapsed_ms: float) -> None:
+    """Write the line of a finished request; of a probe that was answered, when debugging only.
+
+    Args:
+        scope: The request's.
+        exchange: What became of it.
+        elapsed_ms: From its head to the end of its answer.
+    """
+    method = scope["method"]
+    # Encoded again: in a decoded path, spaces could tell of a status or a client of its own.
+    path = quote(scope["path"], safe="/!$&'()*+,;:@~", errors="backslashreplace")[:_PATH_CHARACTERS]
+    answered_probe = exchange.route in PROBES and exchange.error_code is None
+    log.log(
+        logging.DEBUG if answered_probe else logging.INFO,
+        "%s %s %d %.1fms in=%d out=%d client=%s id=%s%s",
+        method,
+        path,
+        exchange.status,
+        elapsed_ms,
+        exchange.bytes_in,
+        exchange.bytes_out,
+        exchange.client,
+        exchange.request_id,
+        f" error={exchange.error_code}" if exchange.error_code else "",
+        extra={"fields": _fields(method, path, elapsed_ms, exchange)},
+    )
+    if exchange.stages_ms:
+        stages = " ".join(f"{name}={ms:.1f}" for name, ms in exchange.stages_ms.items())
+        log.debug("stages of %s in ms: %s", exchange.request_id, stages)
+
+
+def _fields(method: str, path: str, elapsed_ms: float, exchange: Exchange) -> dict[str, object]:
+    """The same for a log in JSON."""
+    return {
+        "method": method,
+        "path": path,
+        "route": exchange.route,
+        "status": exchange.status,
+        "ms": round(elapsed_ms, 1),
+        "in": exchange.bytes_in,
+        "out": exchange.bytes_out,
+        "client": exchange.client,
+        "request_id": exchange.request_id,
+        "error_code": exchange.error_code,
+        "stages": {name: round(ms, 1) for name, ms in exchange.stages_ms.items()},
+    }
