@@ -30,6 +30,7 @@ from service.model_choice import choose_model
 from service.own_socket import keep_reachable
 from service.removal.admission import return_freed_memory
 from service.settings import Settings, read_settings
+from service.usage import own_usage
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,8 @@ class Inference:
         """What really runs, in which process, and for how long a batch has; feeds health."""
         began = self._batch_began
         busy_s = 0.0 if began is None else time.perf_counter() - began
-        return {**self._engines.describe(), "pid": os.getpid(), "busy_s": busy_s}
+        own = {"pid": os.getpid(), "busy_s": busy_s, "process": own_usage()}
+        return {**self._engines.describe(), **own}
 
     @bentoml.on_shutdown
     def close(self) -> None:

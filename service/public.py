@@ -26,15 +26,11 @@ from service.http.bodies import IntakeConfig
 from service.http.dependencies import Services
 from service.http.exchange import exchange_of
 from service.http.health import HealthReporter, Wanted
-from service.http.metrics import (
-    Metrics,
-    SlidingHour,
-    create_metrics_app,
-    forget_dead_processes,
-)
+from service.http.metrics import Metrics, SlidingHour, forget_dead_processes
 from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
 from service.http.rate_limit import ClientLimiter, RateLimitConfig
 from service.http.routes.remove import answer_removal
+from service.http.scrape import create_metrics_app
 from service.image import Flavour, describe_image
 from service.imaging.guard import ImageLimits
 from service.inference import (
@@ -149,7 +145,6 @@ def _services(
         Wanted(_settings.device, _settings.wants_of_gpu, _settings.model),
         hour,
         is_warm=lambda: _succeeded(warming),
-        observe_gpu=_metrics().observe_gpu,
     )
     return Services(remover, hour, health)
 
@@ -196,7 +191,7 @@ class RemovalInput(bentoml.IODescriptor):
         return cls.model_construct(image=Path())
 
 
-@bentoml.asgi_app(create_metrics_app(), path="/")
+@bentoml.asgi_app(create_metrics_app(lambda: getattr(app.state, "services", None)), path="/")
 @bentoml.asgi_app(app, path=PREFIX)
 @bentoml.service(
     name="background_removal",

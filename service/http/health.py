@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -10,7 +11,9 @@ from models.catalog import ALIASES
 from models.errors import BackgroundRemovalError
 from models.spec import ModelSpec
 from service.http.metrics import SlidingHour
-from service.http.schemas import Health, ModelFilesStatus, PerformanceMetrics
+from service.http.schemas import Health, HealthState, ModelFilesStatus, PerformanceMetrics
+
+log = logging.getLogger(__name__)
 
 API_VERSION = "1.0.0"
 _FAILURES_TO_BE_UNHEALTHY = 3
@@ -35,11 +38,24 @@ class InferenceProbe(Protocol):
     """Asks the inference service about itself."""
 
     async def describe(self) -> Mapping[str, Any]:
-        """Engine, precision, device, failures in a row, free GPU memory.
+        """Engine, precision, device, failures in a row, free GPU memory, use of the machine.
 
         Raises:
             BackgroundRemovalError: If it does not answer.
         """
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What was found when the service was asked how it is.
+
+    Attributes:
+        health: Its state, with reasons.
+        usage: What the inference process takes; see `service.usage`. Empty if it does not answer.
+    """
+
+    health: Health
+    usage: Mapping[str, float]
 
 
 class HealthReporter:
@@ -51,7 +67,6 @@ class HealthReporter:
         wanted: What the operator asked for.
         hour: The last hour's removals.
         is_warm: Whether one full removal has run.
-        observe_gpu: Told the GPU's free memory in MB.
     """
 
     def __init__(
@@ -61,22 +76,25 @@ class HealthReporter:
         wanted: Wanted,
         hour: SlidingHour,
         is_warm: Callable[[], bool],
-        observe_gpu: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._probe, self._spec, self._wanted, self._hour = probe, spec, wanted, hour
-        self.is_warm, self._observe_gpu = is_warm, observe_gpu
+        self.is_warm = is_warm
+        self._told: HealthState | None = None
 
     async def report(self) -> Health:
-        """Ask, judge, tell."""
+        """The state of the service; see `check`."""
+        return (await self.check()).health
+
+    async def check(self) -> Checkup:
+        """Ask, judge, tell; a state that differs from the last one is logged."""
         try:
             engine: Mapping[str, Any] = await self._probe.describe()
             ailing = self._ailments(engine)
         except BackgroundRemovalError:
             engine, ailing = {}, ["the inference service does not answer"]
         lacking = self._shortcomings(engine)
-        self._observe_gpu(float(engine.get("gpu_memory_free_mb", 0.0)))
         tensorrt = engine.get("engine") == "tensorrt"
-        return Health(
+        health = Health(
             status="unhealthy" if ailing else "degraded" if lacking else "healthy",
             version=API_VERSION,
             model=self._spec.name,
@@ -94,6 +112,22 @@ class HealthReporter:
             reasons=[*ailing, *lacking],
             error=ailing[0] if ailing else None,
             detail="; ".join(ailing) if ailing else None,
+        )
+        self._tell_of_change(health)
+        return Checkup(health, engine.get("process", {}))
+
+    def _tell_of_change(self, health: Health) -> None:
+        before, self._told = self._told, health.status
+        if health.status == before:
+            return
+        worse = health.status == "unhealthy" and before is not None
+        log.log(
+            logging.WARNING if worse else logging.INFO,
+            "health is %s%s%s",
+            health.status,
+            f", was {before}" if before else "",
+            f": {'; '.join(health.reasons)}" if health.reasons else "",
+            extra={"fields": {"health": health.status, "reasons": health.reasons}},
         )
 
     async def is_ready(self) -> bool:

@@ -1,8 +1,7 @@
-"""Prometheus metrics by route template, and the sliding hour that health shows."""
+"""What is counted for Prometheus, by route template, and the sliding hour that health shows."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
@@ -11,12 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
-from service.http.exchange import Exchange, exchange_of
+from service.http.exchange import Exchange
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -68,12 +63,6 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self._gpu_free = client.Gauge(
-            "background_removal_gpu_memory_free_bytes",
-            "Free memory of the GPU, 0 without one",
-            multiprocess_mode="livemostrecent",
-            registry=registry,
-        )
 
     def begin(self) -> None:
         """Count a request that has begun."""
@@ -86,10 +75,6 @@ class Metrics:
         self._latency.labels(exchange.route).observe(exchange.processing_ms() / 1e3)
         for stage, milliseconds in exchange.stages_ms.items():
             self._stage.labels(stage).observe(milliseconds / 1e3)
-
-    def observe_gpu(self, free_mb: float) -> None:
-        """Note the GPU's free memory."""
-        self._gpu_free.set(free_mb * 1024**2)
 
 
 def forget_dead_processes(alive: Callable[[int], bool]) -> None:
@@ -109,25 +94,6 @@ def forget_dead_processes(alive: Callable[[int], bool]) -> None:
         number = int(file.stem.rpartition("_")[2])
         if not alive(number):
             mark_process_dead(number, folder)  # type: ignore[no-untyped-call]
-
-
-def create_metrics_app() -> Starlette:
-    """An application with one route, `GET /metrics`, that adds all our processes up."""
-
-    def collect() -> tuple[bytes, str]:
-        import prometheus_client as client  # deferred, see Metrics
-        from prometheus_client.multiprocess import MultiProcessCollector
-
-        registry = client.CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return client.generate_latest(registry), client.CONTENT_TYPE_LATEST
-
-    async def metrics(request: Request) -> Response:
-        exchange_of(request.scope).route = "/metrics"
-        text, media_type = await asyncio.to_thread(collect)
-        return Response(text, headers={"Content-Type": media_type})
-
-    return Starlette(routes=[Route("/metrics", metrics)])
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 UNHEALTHY = "UNHEALTHY"
+HealthState = Literal["healthy", "degraded", "unhealthy"]
 
 
 class ProcessingInfo(BaseModel):
@@ -57,7 +58,7 @@ class Health(BaseModel):
 
     model_config = ConfigDict(protected_namespaces=())
 
-    status: Literal["healthy", "degraded", "unhealthy"]
+    status: HealthState
     service: str = "BiRefNet Background Removal"
     version: str
     model: str

@@ -31,11 +31,15 @@ class PixelBudget:
 
     Args:
         max_pixels: Most pixels held at once; a larger picture is let through alone.
+
+    Attributes:
+        waiting: Requests that wait for others to end.
     """
 
     def __init__(self, max_pixels: int) -> None:
         self._max_pixels = max_pixels
         self._held = 0
+        self.waiting = 0
         self._freed = asyncio.Condition()
         self._announcing: set[asyncio.Future[None]] = set()
 
@@ -48,9 +52,15 @@ class PixelBudget:
     async def hold(self, pixels: int) -> AsyncIterator[Reservation]:
         """Wait until a picture of so many pixels fits, and hold its place."""
         reservation = Reservation(min(pixels, self._max_pixels))
-        async with self._freed:
-            await self._freed.wait_for(lambda: self._held + reservation.pixels <= self._max_pixels)
-            self._held += reservation.pixels
+        self.waiting += 1
+        try:
+            async with self._freed:
+                await self._freed.wait_for(
+                    lambda: self._held + reservation.pixels <= self._max_pixels
+                )
+                self._held += reservation.pixels
+        finally:
+            self.waiting -= 1
         try:
             yield reservation
         finally:

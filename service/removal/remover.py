@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -77,6 +78,7 @@ class BackgroundRemover:
         self._threads = ThreadPoolExecutor(config.workers, thread_name_prefix="imaging")
         self._budget = PixelBudget(config.max_pixels)
         self._inside = 0
+        self._phases = Counter[str]()
         cv2.setNumThreads(1)  # the pool is the parallelism; OpenCV's own would fight inference
 
     async def remove(
@@ -125,6 +127,14 @@ class BackgroundRemover:
             return 2 * self.config.timeout_s
         return self.config.timeout_s
 
+    def load(self) -> dict[str, int]:
+        """How many removals wait for memory, wait for or are in a thread, and in inference."""
+        return {
+            "memory": self._budget.waiting,
+            "imaging": self._phases["imaging"],
+            "inference": self._phases["inference"],
+        }
+
     async def warm_up(self) -> None:
         """Remove the background of a drawn picture, so that the first caller pays for nothing."""
         drawn = np.full((480, 640, 3), 128, dtype=np.uint8)
@@ -139,7 +149,7 @@ class BackgroundRemover:
         self, data: bytes, options: RemovalOptions, media_type: str | None
     ) -> RemovalResult:
         stages: dict[str, float] = {}
-        with _timed(stages, "guard"):
+        with _timed(stages, "guard"), self._in_phase("imaging"):
             header = await asyncio.wrap_future(
                 self._threads.submit(inspect, data, self.config.limits, media_type)
             )
@@ -147,7 +157,7 @@ class BackgroundRemover:
         async with self._budget.hold(header.height * header.width) as held:
             stages["admission"] = _ms_since(queued)
             source, model_input = await self._in_thread(held, self._prepare, data, header, stages)
-            with _timed(stages, "matte"):
+            with _timed(stages, "matte"), self._in_phase("inference"):
                 matte = await self._matting.predict(model_input)
             stages["inference"] = matte.inference_ms
             png = await self._in_thread(held, self._finish, source, matte, options, stages)
@@ -167,7 +177,17 @@ class BackgroundRemover:
         """Run in the imaging pool; the reservation ends no sooner than the thread."""
         future = self._threads.submit(work, *args, **kwargs)
         held.work = future
-        return await asyncio.wrap_future(future)
+        with self._in_phase("imaging"):
+            return await asyncio.wrap_future(future)
+
+    @contextmanager
+    def _in_phase(self, name: str) -> Iterator[None]:
+        """Count a removal as being in a phase."""
+        self._phases[name] += 1
+        try:
+            yield
+        finally:
+            self._phases[name] -= 1
 
     def _prepare(
         self, data: bytes, header: ImageHeader, stages: dict[str, float]

@@ -15,6 +15,7 @@ from models.engines.fake import FakeEngine
 from models.predictor import MattePredictor
 from models.spec import InputSpec, ModelSpec, PublishedGraph
 from service.removal.ports import Matte
+from service.usage import own_usage
 
 U8Array = npt.NDArray[np.uint8]
 
@@ -65,6 +66,7 @@ class FakeMattingClient:
             "gpu_memory_free_mb": 0.0,
             "graph_present": True,
             "notes": [],
+            "process": own_usage(),
         }
 
     async def predict(self, model_input: U8Array) -> Matte:
