@@ -1,34 +1,64 @@
-"""A multipart request in, the file and the caller's options out. Nothing touches the disk."""
+"""A removal's form in, the file and the caller's options out. Nothing touches the disk."""
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NoReturn
+from itertools import islice
+from typing import Any, NamedTuple
 
-from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from service.errors import InvalidRequest
+from service.http.multipart import MultipartFault, Part, boundary_of, read_parts
 from service.removal.options import RemovalOptions
 
-_MAX_FIELDS = 16
-_MAX_FIELD_BYTES = 16 * 1024
+
+@dataclass(frozen=True)
+class FormOption:
+    """A choice a caller has, beside the file.
+
+    Attributes:
+        default: What holds where it is not sent.
+        meaning: What it is, for the API's documentation.
+    """
+
+    default: bool
+    meaning: str
+
+
+IMAGE = "image"
+# Every field of the form, and the only place that says so.
+OPTIONS = {
+    "smoothing": FormOption(default=True, meaning="Smooth the alpha edge"),
+    "return_base64": FormOption(default=False, meaning="Answer in JSON"),
+}
+FIELDS = (IMAGE, *OPTIONS)
+FORM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": [IMAGE],
+    "additionalProperties": False,
+    "properties": {
+        IMAGE: {"type": "string", "format": "binary", "description": "JPEG, PNG, WebP or BMP"},
+        **{
+            name: {"type": "boolean", "default": option.default, "description": option.meaning}
+            for name, option in OPTIONS.items()
+        },
+    },
+}
 _BOOLEANS = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
 }
-
-
-class _InMemoryParser(MultiPartParser):
-    """Starlette's parser, but no part over 1 MB is rolled to disk; the body is capped."""
-
-    spool_max_size = 1 << 31
-
-    def close(self) -> None:
-        """Give the parts' memory back, those of a form that was cut off too."""
-        for file in self._files_to_close_on_error:
-            file.close()
+_SHOWN_CHARACTERS = 64
+_SNIFFED_BYTES = 1024
+_LOOKED_AT = 100  # of an address's parameters; 64 KB hold 20,000
+# A form has no fields but ours, so any likeness is a hint. A query may be somebody else's business
+# (`?source=app`), so only what can hardly be another name is taken for one of ours.
+_LIKE_A_FIELD = 0.6
+_NEARLY_A_FIELD = 0.8
 
 
 @dataclass(frozen=True)
@@ -50,70 +80,134 @@ class RemovalForm:
     return_base64: bool
 
 
+class _Fault(NamedTuple):
+    """One thing that is wrong with a request, and where."""
+
+    field: str
+    message: str
+    place: str = "body"
+
+    def entry(self) -> dict[str, object]:
+        """One entry of `errors`, shaped as FastAPI shapes them."""
+        return {"loc": [self.place, self.field], "msg": self.message, "type": "value_error"}
+
+
 async def read_removal_form(request: Request) -> RemovalForm:
     """Read the form of a removal.
 
     Raises:
         InvalidRequest: If it is no form, or not this one; `errors` says where.
     """
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        _refuse("body", "Expected multipart/form-data")
-    parser = _InMemoryParser(
-        request.headers,
-        request.stream(),
-        max_files=2,
-        max_fields=_MAX_FIELDS,
-        max_part_size=_MAX_FIELD_BYTES,
-    )
+    body = request.stream()
     try:
-        return await _read(await _parse(parser))
-    finally:
-        parser.close()
+        parts = await _parts(request, body)
+        return _form(parts, request.query_params)
+    except InvalidRequest:
+        async for _ in body:  # most callers look for an answer only once they have sent everything
+            pass
+        raise
 
 
-async def _read(form: FormData) -> RemovalForm:
-    images = form.getlist("image")
-    if not images:
-        _refuse("image", "Field required")
-    if len(images) > 1:
-        _refuse("image", "Exactly one image is accepted")
-    image = images[0]
-    if not isinstance(image, UploadFile):
-        _refuse("image", "Expected a file")
-    return RemovalForm(
-        data=await image.read(),
-        filename=image.filename or "",
-        media_type=image.content_type,
-        options=RemovalOptions(smoothing=_boolean(form, "smoothing", default=True)),
-        return_base64=_boolean(form, "return_base64", default=False),
-    )
-
-
-async def _parse(parser: _InMemoryParser) -> FormData:
+async def _parts(request: Request, body: AsyncIterator[bytes]) -> list[Part]:
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", ""):
+        raise _refusal([_Fault("body", "Send the form without a Content-Encoding")])
     try:
-        return await parser.parse()
-    except (MultiPartException, KeyError) as malformed:
-        raise InvalidRequest(
-            "The form is malformed or has too many parts", errors=[_fault("body", "Malformed form")]
-        ) from malformed
+        return await read_parts(boundary_of(request.headers.get("content-type", "")), body)
+    except MultipartFault as malformed:
+        raise _refusal([_Fault("body", str(malformed))]) from malformed
     except ClientDisconnect as left:
         raise InvalidRequest("The upload was cut off") from left
 
 
-def _boolean(form: FormData, name: str, *, default: bool) -> bool:
-    values = form.getlist(name)
-    if not values:
-        return default
-    value = values[-1]
-    if not isinstance(value, str) or value.strip().lower() not in _BOOLEANS:
-        _refuse(name, "Expected true or false")
-    return _BOOLEANS[value.strip().lower()]
+def _form(parts: list[Part], query: Iterable[str]) -> RemovalForm:
+    """Make sense of the parts; of everything that is wrong, not of the first thing only."""
+    image, faults = _image([part for part in parts if part.name == IMAGE])
+    options = {}
+    for name, option in OPTIONS.items():
+        given = [part for part in parts if part.name == name]
+        options[name] = _boolean(given[-1]) if given else option.default
+        if options[name] is None:
+            faults.append(_Fault(name, "Expected true or false"))
+    faults += [*_unknown(parts), *_misplaced(query)]
+    if image is None or faults:
+        raise _refusal(faults)
+    return RemovalForm(
+        data=image.data,
+        filename=image.filename or "",
+        media_type=image.media_type,
+        options=RemovalOptions(smoothing=bool(options["smoothing"])),
+        return_base64=bool(options["return_base64"]),
+    )
 
 
-def _fault(field: str, message: str) -> dict[str, object]:
-    """One entry of `errors`, shaped as FastAPI shapes them."""
-    return {"loc": ["body", field], "msg": message, "type": "value_error"}
+def _image(images: list[Part]) -> tuple[Part | None, list[_Fault]]:
+    """The part that is the picture, or what is wrong with it."""
+    if not images:
+        return None, [_Fault(IMAGE, "Field required")]
+    if len(images) > 1:
+        return None, [_Fault(IMAGE, "Exactly one image is accepted")]
+    (image,) = images
+    if image.filename is None and _is_text(image.data):
+        hint = "Expected a file, not text; curl sends one with -F image=@photo.jpg"
+        return None, [_Fault(IMAGE, hint)]
+    return image, []
 
 
-def _refuse(field: str, message: str) -> NoReturn:
-    raise InvalidRequest(f"{field}: {message}", errors=[_fault(field, message)])
+def _is_text(data: bytes) -> bool:
+    """Whether a plain value is an address, base64 or nothing, rather than a file sent nameless."""
+    head = data[:_SNIFFED_BYTES]
+    if b"\0" in head:
+        return False
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as broken:
+        return len(data) > len(head) and broken.start > len(head) - 4  # cut within a character
+    return True
+
+
+def _boolean(part: Part) -> bool | None:
+    """What was chosen, or None if that is not to be told."""
+    return None if part.filename is not None else _BOOLEANS.get(part.text.strip().lower())
+
+
+def _unknown(parts: list[Part]) -> Iterator[_Fault]:
+    """Fields there are none of: to ignore one would answer with another picture than was asked."""
+    for part in parts:
+        if part.name not in FIELDS:
+            near = _nearest(part.name, _LIKE_A_FIELD)
+            if near is None and part.filename is not None:
+                near = IMAGE
+            hint = f"did you mean {near}?" if near else f"the fields are {', '.join(FIELDS)}"
+            yield _Fault(_shown(part.name), f"There is no such field; {hint}")
+
+
+def _misplaced(query: Iterable[str]) -> Iterator[_Fault]:
+    """Options in the address, where nobody reads them."""
+    for name in islice(query, _LOOKED_AT):
+        near = _nearest(name, _NEARLY_A_FIELD)
+        if near is not None:
+            yield _Fault(_shown(name), f"Send {near} as a field of the form", place="query")
+
+
+def _nearest(name: str, likeness: float) -> str | None:
+    """The field that a name is, or was probably meant to be."""
+    plain = {_letters(field): field for field in FIELDS}
+    near = difflib.get_close_matches(_letters(name[:_SHOWN_CHARACTERS]), plain, 1, likeness)
+    return plain[near[0]] if near else None
+
+
+def _letters(name: str) -> str:
+    """`returnBase64`, `return-base64` and `return_base64` are one name."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _shown(name: str) -> str:
+    """A name from outside, fit to be repeated."""
+    shown = "".join(c if c.isprintable() else "?" for c in name[:_SHOWN_CHARACTERS])
+    return shown or "(no name)"
+
+
+def _refusal(faults: list[_Fault]) -> InvalidRequest:
+    told = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
+    return InvalidRequest(told, errors=[fault.entry() for fault in faults])

@@ -15,22 +15,13 @@ from starlette.responses import JSONResponse, Response
 
 from service.http.dependencies import GivenServices, Services
 from service.http.exchange import Exchange, exchange_of
-from service.http.forms import RemovalForm, read_removal_form
+from service.http.forms import FORM_SCHEMA, RemovalForm, read_removal_form
 from service.http.schemas import Problem, ProcessingInfo, RemovalBody
 from service.removal.options import RemovalResult
 
 router = APIRouter(tags=["removal"])
 
 _MAX_STEM = 100
-_FORM_SCHEMA = {
-    "type": "object",
-    "required": ["image"],
-    "properties": {
-        "image": {"type": "string", "format": "binary", "description": "JPEG, PNG, WebP or BMP"},
-        "smoothing": {"type": "boolean", "default": True, "description": "Smooth the alpha edge"},
-        "return_base64": {"type": "boolean", "default": False, "description": "Answer in JSON"},
-    },
-}
 
 
 @router.post(
@@ -51,7 +42,7 @@ _FORM_SCHEMA = {
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {"multipart/form-data": {"schema": _FORM_SCHEMA}},
+            "content": {"multipart/form-data": {"schema": FORM_SCHEMA}},
         }
     },
 )
