@@ -12,7 +12,13 @@ from service.http.schemas import UNHEALTHY, Health, Unhealthy
 router = APIRouter(tags=["health"])
 
 
-@router.get("/health", response_model=Health, responses={503: {"model": Unhealthy}})
+@router.head("/health", include_in_schema=False)
+@router.get(
+    "/health",
+    operation_id="readHealth",
+    response_model=Health,
+    responses={503: {"model": Unhealthy}},
+)
 async def health(request: Request, services: GivenServices) -> JSONResponse:
     """State of the service, with reasons; `unhealthy` comes with status 503."""
     report = await services.health.report()

@@ -26,13 +26,13 @@ _MAX_STEM = 100
 
 @router.post(
     "/remove",
+    operation_id="removeBackground",
     response_class=Response,
     responses={
         200: {
-            "content": {
-                "image/png": {"schema": {"type": "string", "format": "binary"}},
-                "application/json": {"schema": RemovalBody.model_json_schema()},
-            }
+            "model": RemovalBody,  # a model, not its schema: that has references of its own
+            "description": "The cutout, as a file or inside JSON",
+            "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
         },
         **{
             status: {"model": Problem, "description": "A problem, by its code"}
