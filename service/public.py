@@ -31,6 +31,7 @@ from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
 from service.http.rate_limit import ClientLimiter, RateLimitConfig
 from service.http.routes.remove import answer_removal
 from service.http.scrape import create_metrics_app
+from service.http.target import TargetMiddleware
 from service.image import Flavour, describe_image
 from service.imaging.guard import ImageLimits
 from service.inference import (
@@ -246,6 +247,7 @@ class BackgroundRemoval:
         return await app.state.services.health.is_ready()
 
 
+BackgroundRemoval.add_asgi_middleware(TargetMiddleware)
 if _settings.cors_origins:
     BackgroundRemoval.add_asgi_middleware(
         CORSMiddleware,

@@ -26,11 +26,11 @@ class EnvelopeSender:
         """Pass a message of the application on."""
         exchange = self._exchange
         if message["type"] == "http.response.start":
-            exchange.status = message["status"]
-            if message["status"] >= 400 and exchange.error_code is None:
+            status = exchange.status = _without_redirect(message["status"])
+            if status >= 400 and exchange.error_code is None:
                 self._swallow = True
                 allow = Headers(raw=message["headers"]).get("allow")
-                await self.problem(from_status(message["status"]), message["status"], allow)
+                await self.problem(from_status(status), status, allow)
                 return
             self.started = True
             message.setdefault("headers", [])
@@ -56,3 +56,8 @@ class EnvelopeSender:
             response.headers["Allow"] = allow
         await response(self._scope, self._receive, self)
         self._swallow = True
+
+
+def _without_redirect(status: int) -> int:
+    """A router's guess at a missing slash is 404: it leads to plain HTTP, also from behind TLS."""
+    return 404 if status in (301, 302, 303, 307, 308) else status

@@ -21,6 +21,7 @@ from service.http.health import HealthReporter, Wanted
 from service.http.metrics import Metrics, SlidingHour
 from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
 from service.http.rate_limit import ClientLimiter, RateLimitConfig
+from service.http.target import TargetMiddleware
 from service.removal.remover import BackgroundRemover, RemoverConfig
 from tests.support.matting import SPEC, FakeMattingClient
 
@@ -96,6 +97,7 @@ async def open_api(parts: ApiParts | None = None) -> AsyncIterator[Api]:
             allow_headers=["*"],
             expose_headers=list(EXPOSED_HEADERS),
         )
+    wrapped = TargetMiddleware(wrapped)
     transport = httpx.ASGITransport(wrapped, client=(parts.peer, 1234))
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         yield Api(client, app, wrapped, limiter, draining, registry, services)
