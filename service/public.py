@@ -28,6 +28,7 @@ from service.http.exchange import exchange_of
 from service.http.health import HealthReporter, Wanted
 from service.http.metrics import Metrics, SlidingHour, forget_dead_processes
 from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
+from service.http.pages import create_index_app
 from service.http.rate_limit import ClientLimiter, RateLimitConfig
 from service.http.routes.remove import answer_removal
 from service.http.scrape import create_metrics_app
@@ -173,7 +174,9 @@ def _tell_of_failure(task: asyncio.Task[None]) -> None:
         log.error("the warm-up failed, the service cannot become ready", exc_info=task.exception())
 
 
-app = create_app(_lifespan)
+# BentoML brings the files of Swagger UI for its own page, which loads scripts of third parties.
+_SWAGGER_UI = Path(bentoml.__file__).parent / "_internal/server/static_content"
+app = create_app(_lifespan, swagger_ui=_SWAGGER_UI)
 
 
 class RemovalInput(bentoml.IODescriptor):
@@ -192,6 +195,7 @@ class RemovalInput(bentoml.IODescriptor):
         return cls.model_construct(image=Path())
 
 
+@bentoml.asgi_app(create_index_app(PREFIX), path="/")
 @bentoml.asgi_app(create_metrics_app(lambda: getattr(app.state, "services", None)), path="/")
 @bentoml.asgi_app(app, path=PREFIX)
 @bentoml.service(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import cast
 
 from fastapi import FastAPI, Request
@@ -13,6 +14,7 @@ from models.errors import BackgroundRemovalError
 from service.http.dependencies import Services
 from service.http.exchange import exchange_of
 from service.http.health import API_VERSION
+from service.http.pages import add_pages
 from service.http.problems import render
 from service.http.routes import health, remove
 
@@ -34,22 +36,35 @@ EXPOSED_HEADERS = (
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-def create_app(lifespan: Lifespan | None = None, services: Services | None = None) -> FastAPI:
+def create_app(
+    lifespan: Lifespan | None = None,
+    services: Services | None = None,
+    swagger_ui: Path | None = None,
+) -> FastAPI:
     """Wire routes and error rendering.
 
     Args:
         lifespan: Sets `app.state.services` once the process serves.
         services: The same, where they are known already.
+        swagger_ui: Folder with the distribution of Swagger UI; None for no pages.
 
     Returns:
         The application.
     """
-    app = FastAPI(title="BiRefNet Background Removal API", version=API_VERSION, lifespan=lifespan)
+    app = FastAPI(
+        title="BiRefNet Background Removal API",
+        version=API_VERSION,
+        lifespan=lifespan,
+        docs_url=None,  # FastAPI's own pages load their scripts from a third party
+        redoc_url=None,
+    )
     if services is not None:
         app.state.services = services
     app.add_exception_handler(BackgroundRemovalError, _render_problem)
     app.include_router(health.router)
     app.include_router(remove.router)
+    if swagger_ui is not None:
+        add_pages(app, swagger_ui)
     return app
 
 

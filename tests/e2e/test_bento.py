@@ -97,6 +97,10 @@ def test_it_holds_what_runs_and_its_licences_and_nothing_else(bento: Path) -> No
     kinds = {(name.split("/")[0], Path(name).suffix) for name in files if "/" in name}
     assert kinds == {
         ("service", ".py"),
+        ("service", ".css"),  # the two pages
+        ("service", ".html"),
+        ("service", ".js"),
+        ("service", ".svg"),
         ("models", ".py"),
         ("models", ".json"),
         ("models", ".jpg"),

@@ -322,7 +322,7 @@ class TestRefusals:
         assert_problem(response, "INVALID_REQUEST")
 
     async def test_an_unknown_address_is_404(self, api: Api) -> None:
-        for path in ("/nowhere", f"{PREFIX}/nowhere", "/"):
+        for path in ("/nowhere", f"{PREFIX}/nowhere"):
             assert_problem(await api.client.get(path), "NOT_FOUND")
 
     async def test_another_method_is_405_and_says_which_are_allowed(self, api: Api) -> None:

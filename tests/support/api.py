@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import bentoml
 import httpx
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -20,6 +22,7 @@ from service.http.dependencies import Services
 from service.http.health import HealthReporter, Wanted
 from service.http.metrics import Metrics, SlidingHour
 from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
+from service.http.pages import create_index_app
 from service.http.rate_limit import ClientLimiter, RateLimitConfig
 from service.http.target import TargetMiddleware
 from service.removal.remover import BackgroundRemover, RemoverConfig
@@ -28,6 +31,7 @@ from tests.support.matting import SPEC, FakeMattingClient
 REMOVE = f"{PREFIX}/remove"
 HEALTH = f"{PREFIX}/health"
 NO_LIMITS = RateLimitConfig(per_minute=0, per_second=0, in_flight=0)
+SWAGGER_UI = Path(bentoml.__file__).parent / "_internal/server/static_content"
 MAX_FILE_BYTES = 10 * 1024**2
 
 
@@ -83,10 +87,11 @@ async def open_api(parts: ApiParts | None = None) -> AsyncIterator[Api]:
     hour = SlidingHour()
     health = HealthReporter(parts.matting, SPEC, parts.wanted, hour, parts.is_warm)
     services = Services(remover, hour, health)
-    app = create_app(services=services)
+    app = create_app(services=services, swagger_ui=SWAGGER_UI)
     limiter, draining, registry = ClientLimiter(parts.limits), asyncio.Event(), CollectorRegistry()
     outer = Starlette()
     outer.mount(PREFIX, app)
+    outer.mount("/", create_index_app(PREFIX))
     wrapped: ASGIApp = IntakeMiddleware(outer, limiter, parts.intake, draining)
     wrapped = ExchangeMiddleware(wrapped, lambda: Metrics(registry), parts.trusted_proxies)
     if parts.cors_origins:

@@ -1,0 +1,83 @@
+"""The two pages of ours, `/` and `/docs`, and the files they are made of; they ask nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+from collections.abc import Mapping
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from service.errors import NotFound
+from service.http.exchange import exchange_of
+
+_STATIC = Path(__file__).parent / "static"
+_SWAGGER_UI = ("swagger-ui.css", "swagger-ui-bundle.js")
+_MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+# blob: shows a cutout, data: is how Swagger UI's style sheet brings its icons.
+_POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def add_pages(app: FastAPI, swagger_ui: Path) -> None:
+    """Add `/docs` and the files of both pages.
+
+    Args:
+        app: The application whose schema is shown.
+        swagger_ui: Folder with the distribution of Swagger UI.
+    """
+    ours = [file for file in _STATIC.iterdir() if file.suffix in _MEDIA_TYPES]
+    files = {file.name: file for file in (*ours, *(swagger_ui / name for name in _SWAGGER_UI))}
+
+    async def docs(request: Request) -> Response:
+        exchange_of(request.scope).route = "/docs"
+        return await _page("docs.html", request.scope["root_path"])
+
+    async def static(request: Request) -> Response:
+        exchange_of(request.scope).route = "/static"
+        return await _file(files, request.path_params["name"])
+
+    app.add_route("/docs", docs, include_in_schema=False)
+    app.add_route("/static/{name}", static, include_in_schema=False)
+
+
+def create_index_app(prefix: str) -> Starlette:
+    """An application with one page, for `/`.
+
+    Args:
+        prefix: Where the application with the routes and files is mounted.
+    """
+
+    async def index(request: Request) -> Response:
+        exchange_of(request.scope).route = "/"
+        return await _page("index.html", request.scope.get("root_path", "") + prefix)
+
+    return Starlette(routes=[Route("/", index)])
+
+
+async def _page(name: str, base: str) -> Response:
+    """A page, with the address its files are under."""
+    text = await asyncio.to_thread((_STATIC / name).read_text, encoding="utf-8")
+    text = text.replace("{base}", html.escape(base))
+    return Response(text, media_type="text/html", headers=_HEADERS)
+
+
+async def _file(files: Mapping[str, Path], name: str) -> Response:
+    """One of these files; a name that is none of theirs never reaches the disk."""
+    if name not in files:
+        raise NotFound
+    data = await asyncio.to_thread(files[name].read_bytes)
+    headers = {**_HEADERS, "Cache-Control": "max-age=3600"}
+    return Response(data, media_type=_MEDIA_TYPES[files[name].suffix], headers=headers)

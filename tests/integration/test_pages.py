@@ -1,0 +1,119 @@
+"""The two pages and their files, as they are sent."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import httpx
+import pytest
+
+from service.http.app import PREFIX
+from tests.support.api import Api
+from tests.support.problems import assert_problem
+
+pytestmark = pytest.mark.anyio
+
+PAGES = ["/", f"{PREFIX}/docs"]
+# Names of XML vocabularies in Swagger UI's and our own files; nobody fetches them.
+NAMES_ONLY = "http://www.w3.org/"
+
+
+class _References(HTMLParser):
+    """Everything a page refers to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note its addresses."""
+        self.found += [
+            (tag, value) for name, value in attrs if name in ("href", "src", "action") and value
+        ]
+
+
+def references(page: httpx.Response) -> list[tuple[str, str]]:
+    """Tag and address of every reference of a page."""
+    reader = _References()
+    reader.feed(page.text)
+    return reader.found
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_everything_a_page_needs_is_of_the_service_itself(api: Api, path: str) -> None:
+    page = await api.client.get(path)
+    assert page.status_code == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    needed = [url for tag, url in references(page) if tag in ("script", "link")]
+    assert len(needed) >= 3
+    for url in needed:
+        file = await api.client.get(url)
+        assert file.status_code == 200, url
+        assert file.content
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_page_holds_no_script_or_style_of_its_own_and_says_who_may_be_asked(
+    api: Api, path: str
+) -> None:
+    page = await api.client.get(path)
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy.replace("https", "http")
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\bon\w+=|\bstyle=", page.text)
+    assert page.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_the_documentation_is_not_sent_to_a_validator(api: Api) -> None:
+    script = await api.client.get(f"{PREFIX}/static/docs.js")
+    assert "validatorUrl: null" in script.text
+
+
+@pytest.mark.parametrize("name", ["index.css", "index.js", "docs.js", "icon.svg"])
+async def test_our_own_files_name_no_other_host(api: Api, name: str) -> None:
+    file = await api.client.get(f"{PREFIX}/static/{name}")
+    assert file.status_code == 200
+    assert "://" not in file.text.replace(NAMES_ONLY, "").replace(r"http:\/\/", "")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["nothing.js", "docs.html", "..%2fpages.py", "%00", "%ff", "a" * 5000, ".", "con", ""],
+    ids=lambda name: name[:10],
+)
+async def test_a_file_there_is_none_of_is_not_found(api: Api, name: str) -> None:
+    assert_problem(await api.client.get(f"{PREFIX}/static/{name}"), "NOT_FOUND")
+
+
+async def test_pages_that_ask_others_are_not_there(api: Api) -> None:
+    for path in ("/redoc", "/docs/oauth2-redirect"):
+        assert_problem(await api.client.get(PREFIX + path), "NOT_FOUND")
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_page_can_only_be_read(api: Api, path: str) -> None:
+    response = await api.client.put(path)
+    assert_problem(response, "METHOD_NOT_ALLOWED")
+    assert set(response.headers["allow"].split(", ")) == {"GET", "HEAD"}
+
+
+async def test_the_form_of_the_first_page_removes_a_background(
+    api: Api, portrait_png: bytes
+) -> None:
+    (action,) = [url for tag, url in references(await api.client.get("/")) if tag == "form"]
+    response = await api.client.post(action, files={"image": ("a.png", portrait_png)})
+    assert response.status_code == 200
+
+
+async def test_pages_are_counted_by_their_routes(api: Api) -> None:
+    for path in (*PAGES, f"{PREFIX}/static/docs.js", f"{PREFIX}/static/nothing"):
+        await api.client.get(path)
+    routes = {
+        sample.labels["route"]
+        for metric in api.registry.collect()
+        for sample in metric.samples
+        if "route" in sample.labels
+    }
+    assert routes == {"/", "/docs", "/static"}
