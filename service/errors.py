@@ -6,6 +6,7 @@ The whole tree::
     ├─ ModelError ...                        models/errors.py
     ├─ RequestError                          the caller can fix it
     │  ├─ InvalidRequest
+    │  ├─ HostNotAllowed
     │  ├─ NotFound
     │  ├─ MethodNotAllowed
     │  ├─ UploadTimeout
@@ -55,6 +56,16 @@ class InvalidRequest(RequestError):
 
     code = "INVALID_REQUEST"
     public_message = "The request is not valid"
+
+
+class HostNotAllowed(RequestError):
+    """A browser called a service on this machine by a name that could be anybody's."""
+
+    code = "HOST_NOT_ALLOWED"
+    public_message = (
+        "A browser may not call this service by this host name; use localhost, or have its "
+        "operator add the name to BIREFNET_ALLOWED_HOSTS"
+    )
 
 
 class NotFound(RequestError):

@@ -26,6 +26,7 @@ from service.http.bodies import IntakeConfig
 from service.http.dependencies import Services
 from service.http.exchange import exchange_of
 from service.http.health import HealthReporter, Wanted
+from service.http.host_check import HostCheckMiddleware
 from service.http.metrics import Metrics, SlidingHour, forget_dead_processes
 from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
 from service.http.pages import create_index_app
@@ -263,6 +264,7 @@ if _settings.cors_origins:
 BackgroundRemoval.add_asgi_middleware(
     ExchangeMiddleware, metrics=_metrics, trusted_proxies=_settings.trusted_proxies
 )
+BackgroundRemoval.add_asgi_middleware(HostCheckMiddleware, allowed_hosts=_settings.allowed_hosts)
 BackgroundRemoval.add_asgi_middleware(
     IntakeMiddleware,
     limiter=ClientLimiter(

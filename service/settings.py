@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn, Self
@@ -21,6 +22,7 @@ from service.env_file import env_file_encoding, env_file_faults
 
 PREFIX = "BIREFNET_"
 ENV_FILE = Path(".env")
+_HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 UNPREFIXED = {"log_level": "LOG_LEVEL", "log_format": "LOG_FORMAT", "log_file": "LOG_FILE"}
 
 
@@ -126,6 +128,11 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Origins a browser may call from, comma separated; empty: none."
     )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Host names, beside localhost, that a browser may call a service on a loopback "
+        "address by, comma separated; a reverse proxy on this machine may pass such a name on.",
+    )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=55433, ge=1, le=65535, description="Port to listen on.")
     keep_alive_sec: int = Field(
@@ -160,7 +167,7 @@ class Settings(BaseSettings):
         description="Log file, rotated at 10 MB, three kept; unset: standard error only.",
     )
 
-    @field_validator("trusted_proxies", "cors_origins", mode="before")
+    @field_validator("trusted_proxies", "cors_origins", "allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """`a, b` is two entries."""
@@ -174,6 +181,14 @@ class Settings(BaseSettings):
         for entry in value:
             ipaddress.ip_network(entry, strict=False)
         return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            if not _HOST_NAME.fullmatch(entry):
+                raise ValueError(f"{entry} is no host name; write it without scheme, port and path")
+        return tuple(entry.lower() for entry in value)
 
     @field_validator("host")
     @classmethod

@@ -19,6 +19,7 @@ STATUS: Mapping[type[BackgroundRemovalError], int] = {
     model_errors.OutOfDeviceMemory: 503,
     errors.RequestError: 400,
     errors.InvalidRequest: 422,
+    errors.HostNotAllowed: 403,
     errors.NotFound: 404,
     errors.MethodNotAllowed: 405,
     errors.UploadTimeout: 408,

@@ -20,6 +20,7 @@ from service.http.app import EXPOSED_HEADERS, PREFIX, create_app
 from service.http.bodies import IntakeConfig
 from service.http.dependencies import Services
 from service.http.health import HealthReporter, Wanted
+from service.http.host_check import HostCheckMiddleware
 from service.http.metrics import Metrics, SlidingHour
 from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
 from service.http.pages import create_index_app
@@ -46,6 +47,7 @@ class ApiParts:
     wanted: Wanted = field(default_factory=lambda: Wanted("auto", (), SPEC.name))
     trusted_proxies: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
     is_warm: Callable[[], bool] = lambda: True
     peer: str = "192.0.2.1"
 
@@ -93,6 +95,7 @@ async def open_api(parts: ApiParts | None = None) -> AsyncIterator[Api]:
     outer.mount(PREFIX, app)
     outer.mount("/", create_index_app(PREFIX))
     wrapped: ASGIApp = IntakeMiddleware(outer, limiter, parts.intake, draining)
+    wrapped = HostCheckMiddleware(wrapped, parts.allowed_hosts)
     wrapped = ExchangeMiddleware(wrapped, lambda: Metrics(registry), parts.trusted_proxies)
     if parts.cors_origins:
         wrapped = CORSMiddleware(

@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse
 
 from service.http.dependencies import GivenServices
 from service.http.exchange import HEALTH, exchange_of
-from service.http.schemas import UNHEALTHY, Health, Unhealthy
+from service.http.schemas import UNHEALTHY, Health, Problem, Unhealthy
 
 router = APIRouter(tags=["health"])
 
@@ -17,7 +17,7 @@ router = APIRouter(tags=["health"])
     "/health",
     operation_id="readHealth",
     response_model=Health,
-    responses={503: {"model": Unhealthy}},
+    responses={403: {"model": Problem}, 503: {"model": Unhealthy}},
 )
 async def health(request: Request, services: GivenServices) -> JSONResponse:
     """State of the service, with reasons; `unhealthy` comes with status 503."""

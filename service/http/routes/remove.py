@@ -36,7 +36,7 @@ _MAX_STEM = 100
         },
         **{
             status: {"model": Problem, "description": "A problem, by its code"}
-            for status in (400, 408, 413, 422, 429, 500, 503, 504)
+            for status in (400, 403, 408, 413, 422, 429, 500, 503, 504)
         },
     },
     openapi_extra={

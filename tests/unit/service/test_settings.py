@@ -37,6 +37,12 @@ OTHERS = [
         ("trusted_proxies", ("10.0.0.0/8", "::1")),
         "proxy.local",
     ),
+    (
+        "BIREFNET_ALLOWED_HOSTS",
+        "cutout.example, Photos",
+        ("allowed_hosts", ("cutout.example", "photos")),
+        "https://cutout.example",
+    ),
     ("BIREFNET_PORT", "8080", ("port", 8080), "70000"),
     ("LOG_FORMAT", "JSON", ("log_format", "json"), "xml"),
 ]
