@@ -7,9 +7,14 @@ WANTED  = $(if $(BIREFNET_MODEL_PATH),--from-file "$(BIREFNET_MODEL_PATH)",--mod
 # What the container image is for: cpu, or gpu with PyTorch, CUDA and TensorRT in it.
 FLAVOUR ?= cpu
 $(if $(filter cpu gpu,$(FLAVOUR)),,$(error FLAVOUR is cpu or gpu, not $(FLAVOUR)))
-# Finds who builds images here, or says that nobody does.
+# What the image is called; `make image IMAGE=registry.example/matting` for another name.
+IMAGE   ?= birefnet-background-removal
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+# Finds who builds images here, or says that nobody does; BentoML would end in a traceback.
 BUILDER = for builder in docker podman buildah; do $$builder info >/dev/null 2>&1 && break; builder=; done; \
-	[ "$$builder" ] || { echo "No docker, podman or buildah answers here; start or install one."; exit 1; };
+	[ "$$builder" ] || { echo "No docker, podman or buildah answers here; start or install one."; exit 1; }; \
+	[ $$builder != docker ] || DOCKER_BUILDKIT=1 docker build --help >/dev/null 2>&1 || { \
+	echo "$$(command -v docker) lacks its buildx plugin: install it, or put another docker first in PATH."; exit 1; };
 # A mirror of the model hub, under the name the hub's own tools know it by.
 MIRROR  = $(if $(HF_ENDPOINT),--mirror $(HF_ENDPOINT))
 # A BiRefNet becomes a graph through PyTorch; a light model comes as one.
@@ -56,12 +61,14 @@ bento: .venv/.dev $(TORCH) ## build the Bento: make bento MODEL=u2netp FLAVOUR=g
 	@BIREFNET_MODEL=$(if $(BIREFNET_MODEL_PATH),auto,$(MODEL)) \
 		.venv/bin/bentoml build $(if $(filter gpu,$(FLAVOUR)),--arg gpu=true)
 
-# BUILDAH_FORMAT: the format podman and buildah prefer has no health check.
+# BUILDAH_FORMAT: the format podman and buildah prefer has no health check. Standard output is
+# BentoML's alone, and names a port that is not ours; what the builder says goes to standard error.
 image: builder bento ## build the container image with docker, podman or buildah: make image FLAVOUR=gpu
 	@$(BUILDER) \
 	BUILDAH_FORMAT=docker .venv/bin/bentoml containerize background_removal:latest \
-		--backend $$builder -t birefnet-background-removal:$(FLAVOUR)
-	@echo "It listens on 55433: docker run --read-only -p 55433:55433 -v birefnet:/data birefnet-background-removal:$(FLAVOUR)"
+		--backend $$builder -t $(IMAGE):$(FLAVOUR) -t $(IMAGE):$(VERSION)-$(FLAVOUR) >/dev/null
+	@echo "Built $(IMAGE):$(FLAVOUR), and as $(VERSION)-$(FLAVOUR). To run it:"
+	@echo "docker run --read-only --restart unless-stopped -p 55433:55433 -v birefnet:/data $(IMAGE):$(FLAVOUR)"
 
 builder:
 	@$(BUILDER)

@@ -1,9 +1,12 @@
-"""The compose file: valid, its settings known, its mounts hiding and blocking nothing."""
+"""The compose file and `make image`: valid, of known settings, and of one mind about names."""
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +57,56 @@ def test_every_variable_is_a_setting_and_together_they_are_taken(
     assert read_settings().device == {"cpu": "cpu", "gpu": "cuda"}[flavour]
 
 
-def test_nothing_is_interpolated_that_is_no_setting() -> None:
-    assert "${" not in COMPOSE.read_text()
+def test_the_published_port_is_the_one_thing_interpolated_and_has_a_default() -> None:
+    assert re.findall(r"\$\{.*?\}:?\w*", COMPOSE.read_text()) == ["${PUBLISH:-55433}:55433"]
+    assert Settings.model_fields["port"].default == 55433
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_the_image_is_the_one_that_is_built_here_and_nobody_is_asked_for_it(
+    compose: dict[str, Any], flavour: str
+) -> None:
+    service = compose["services"][flavour]
+    assert service["pull_policy"] == "never"
+    version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
+    plan = make("-n", "image", f"FLAVOUR={flavour}", MAKEFLAGS="").stdout
+    name = "birefnet-background-removal"
+    assert f"-t {name}:{flavour} -t {name}:{version}-{flavour} " in plan
+    assert service["image"] == f"{name}:{flavour}"
+
+
+def make(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run make in the repository."""
+    return subprocess.run(
+        ["make", *words],
+        cwd=REPOSITORY,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("answers", "sentence"),
+    [
+        ("exit 0", ""),
+        ('[ "$1" = info ]', "docker lacks its buildx plugin: install it, or put another docker"),
+        ("exit 1", "No docker, podman or buildah answers here; start or install one."),
+    ],
+)
+def test_a_builder_that_cannot_build_is_found_out_before_anything_else(
+    answers: str, sentence: str, tmp_path: Path
+) -> None:
+    for builder in ("docker", "podman", "buildah"):
+        (tmp_path / builder).write_text(
+            f"#!/bin/sh\n{answers if builder == 'docker' else 'exit 1'}\n"
+        )
+        (tmp_path / builder).chmod(0o755)
+    ran = make("builder", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert (ran.returncode == 0) == (not sentence), ran.stderr
+    assert sentence in ran.stdout
+    assert len(ran.stdout.splitlines()) == bool(sentence)
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
