@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -60,6 +62,34 @@ def test_every_variable_is_a_setting_and_together_they_are_taken(
 def test_the_published_port_is_the_one_thing_interpolated_and_has_a_default() -> None:
     assert re.findall(r"\$\{.*?\}:?\w*", COMPOSE.read_text()) == ["${PUBLISH:-55433}:55433"]
     assert Settings.model_fields["port"].default == 55433
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(
+    ("publish", "address", "ports"),
+    [
+        ("", None, "55433"),
+        ("PUBLISH=127.0.0.1:8080", "127.0.0.1", "8080"),
+        ("PUBLISH=55433-55436", None, "55433-55436"),
+    ],
+)
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_compose_itself_reads_the_file_and_publishes_what_dotenv_says(
+    flavour: str, publish: str, address: str | None, ports: str, tmp_path: Path
+) -> None:
+    shutil.copy(COMPOSE, tmp_path)
+    (tmp_path / ".env").write_text(f"COMPOSE_PROFILES={flavour}\n{publish}\n")
+    read = subprocess.run(
+        ["docker", "compose", "config", "--format", "json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    service = json.loads(read.stdout)["services"][flavour]
+    (port,) = service["ports"]
+    assert (port.get("host_ip"), port["published"], port["target"]) == (address, ports, 55433)
+    assert service["pull_policy"] == "never"
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
