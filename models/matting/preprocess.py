@@ -39,7 +39,7 @@ def lay_on_ground(source: UInt8Array, alpha_u8: UInt8Array) -> UInt8Array:
         Colours ``[H, W, 3]``.
     """
     rgba = np.asarray(cv2.merge([source, alpha_u8]), dtype=np.uint8)
-    return composite(rgba, choose_ground(source, alpha_u8))
+    return np.asarray(composite(rgba, choose_ground(source, alpha_u8)), dtype=np.uint8)
 
 
 def choose_ground(source: UInt8Array, alpha_u8: UInt8Array) -> UInt8Array:
@@ -57,7 +57,7 @@ def choose_ground(source: UInt8Array, alpha_u8: UInt8Array) -> UInt8Array:
     visible = sample[opacity >= 128]
     grounds = np.array(_GROUNDS, np.uint8)
     if not len(visible):
-        return grounds[0]
+        return np.asarray(grounds[0], dtype=np.uint8)
     differences = np.abs(visible[None].astype(np.int16) - grounds[:, None]).max(axis=2)
     contrasts = np.quantile(differences, _NEAR_SHARE, axis=1)
     best = int(np.argmax(np.minimum(contrasts, _STANDS_OUT)))  # the first of equals
