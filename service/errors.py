@@ -24,6 +24,7 @@ The whole tree::
        ├─ ServiceBusy
        ├─ InferenceUnavailable
        ├─ GpuMemoryExhausted
+       ├─ MemoryExhausted
        ├─ ProcessingTimeout
        └─ ShuttingDown
 
@@ -187,6 +188,13 @@ class GpuMemoryExhausted(ServiceError):
 
     code = "GPU_MEMORY_EXHAUSTED"
     public_message = "Insufficient GPU memory to process request"
+
+
+class MemoryExhausted(ServiceError):
+    """This machine has no memory for the picture now."""
+
+    code = "MEMORY_EXHAUSTED"
+    public_message = "Not enough memory for this picture now; try again, or send a smaller one"
 
 
 class ProcessingTimeout(ServiceError):

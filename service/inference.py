@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 # Larger than the largest deadline (4 x 120 s), so that only our own ever fires.
 LONGER_THAN_ANY_DEADLINE_S = 600
+NO_MEMORY = "NO_MEMORY"  # of this machine, not of a device
 # A CPU runs pictures one by one: a larger batch only shares the hop.
 _CPU_ADAPTIVE_BATCH = 4
 
@@ -103,9 +104,9 @@ class Inference:
         started = self._batch_began = time.perf_counter()
         try:
             made = self._engines.predict(batch)
-        except InferenceFailed as failure:
+        except (InferenceFailed, MemoryError) as failure:
             log.exception("a batch of %d failed", len(batch))
-            fault = {"code": failure.code, "fields": failure.fields}
+            fault = _fault_of(failure)
             nothing = {"alpha": None, "inference_ms": 0.0, "retried_on_cpu": False}
             engine = label_of(self._engines.engine)
             return [{**nothing, "fault": fault, "engine": engine}] * len(batch)
@@ -131,6 +132,13 @@ class Inference:
     def close(self) -> None:
         """Give the engines back."""
         self._engines.close()
+
+
+def _fault_of(failure: InferenceFailed | MemoryError) -> dict[str, Any]:
+    """A failure as it travels to the public service."""
+    if isinstance(failure, MemoryError) or isinstance(failure.__cause__, MemoryError):
+        return {"code": NO_MEMORY, "fields": {}}
+    return {"code": failure.code, "fields": failure.fields}
 
 
 def stop_within_s(settings: Settings) -> float:

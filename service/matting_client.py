@@ -13,7 +13,12 @@ import numpy.typing as npt
 from bentoml.exceptions import BentoMLException, ServiceUnavailable
 
 from models.errors import InferenceFailed
-from service.errors import GpuMemoryExhausted, InferenceUnavailable, ServiceBusy
+from service.errors import (
+    GpuMemoryExhausted,
+    InferenceUnavailable,
+    MemoryExhausted,
+    ServiceBusy,
+)
 from service.removal.ports import Matte
 
 U8Array = npt.NDArray[np.uint8]
@@ -86,4 +91,6 @@ def _matte_of(outcome: Mapping[str, Any]) -> Matte:
         raise GpuMemoryExhausted(
             suggested_action="Retry in 30 seconds", retry_after=30, **fault["fields"]
         )
+    if fault["code"] == "NO_MEMORY":
+        raise MemoryExhausted(retry_after=_RESTART_S)
     raise InferenceFailed(fault["code"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -21,6 +22,7 @@ from starlette.requests import Request
 from models.errors import BackgroundRemovalError
 from service.bentoml_patches import end_timers_with_requests
 from service.connections import ConnectionConfig, ConnectionKeeper
+from service.environment import distrust_forwarded_headers, private_folders, send_nothing
 from service.http.app import EXPOSED_HEADERS, PREFIX, create_app, problem_response
 from service.http.bodies import IntakeConfig
 from service.http.dependencies import Services
@@ -56,13 +58,7 @@ from service.logs import LogConfig, check_log_file, set_up_logging
 from service.matting_client import BentoMattingClient
 from service.model_choice import choose_model
 from service.removal.remover import BackgroundRemover, RemoverConfig
-from service.settings import (
-    Settings,
-    distrust_forwarded_headers,
-    private_folders,
-    read_settings,
-    send_nothing,
-)
+from service.settings import Settings, read_settings
 from service.supervisor import tame_supervisor
 from service.watchdog import replace_when_hung
 
@@ -104,7 +100,7 @@ def _remover_config(settings: Settings) -> RemoverConfig:
         timeout_s=settings.processing_timeout_sec,
         workers=settings.num_workers,
         max_queue=settings.max_queue,
-        max_pixels=4 * int(settings.max_megapixels * 1e6),
+        max_bytes=(settings.max_picture_memory_mb or 1024 * settings.num_workers) * 1024**2,
     )
 
 
@@ -135,7 +131,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
     for task in background:
         task.cancel()
-    await remover.close()
+    if not await remover.close():
+        log.error("imaging threads did not come back; this process ends without them")
+        os._exit(1)  # the interpreter would wait for them for ever
 
 
 def _services(
@@ -148,6 +146,7 @@ def _services(
         Wanted(_settings.device, _settings.wants_of_gpu, _settings.model),
         hour,
         is_warm=lambda: _succeeded(warming),
+        overdue=lambda: (remover.overdue, remover.config.workers),
     )
     return Services(remover, hour, health)
 

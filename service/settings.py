@@ -10,7 +10,6 @@ import difflib
 import ipaddress
 import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn, Self
 
@@ -104,6 +103,12 @@ class Settings(BaseSettings):
         ge=1,
         le=65536,
         description="Most memory of uploads under way and waiting, in MiB; more get 503.",
+    )
+    max_picture_memory_mb: int | None = Field(
+        default=None,
+        ge=64,
+        description="Most memory that pictures take while they are worked on, in MiB; others wait. "
+        "Unset: 1024 for each imaging thread.",
     )
     max_queue: int = Field(
         default=64, ge=1, le=4096, description="Most requests in the service; more get 503."
@@ -259,27 +264,6 @@ def read_settings() -> Settings:
     if faults:
         _refuse(faults)
     return settings
-
-
-def private_folders(settings: Settings) -> tuple[Path, ...]:
-    """Where sockets and metric files of a running instance may go, the best place first."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    user = os.getuid() if hasattr(os, "getuid") else "user"
-    return (
-        settings.cache_dir / "run",
-        *([Path(runtime) / "birefnet"] if runtime else []),
-        Path(tempfile.gettempdir()) / f"birefnet-{user}",
-    )
-
-
-def distrust_forwarded_headers() -> None:
-    """Keep uvicorn from believing X-Forwarded-For from loopback; we decide who is believed."""
-    os.environ["FORWARDED_ALLOW_IPS"] = ""
-
-
-def send_nothing() -> None:
-    """Keep BentoML from telling its authors that it was started, unless an operator wants that."""
-    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 
 
 def _refuse(faults: list[str]) -> NoReturn:

@@ -39,7 +39,7 @@ def lay_on_ground(source: UInt8Array, alpha_u8: UInt8Array) -> UInt8Array:
         Colours ``[H, W, 3]``.
     """
     rgba = np.asarray(cv2.merge([source, alpha_u8]), dtype=np.uint8)
-    return np.asarray(composite(rgba, choose_ground(source, alpha_u8)), dtype=np.uint8)
+    return composite(rgba, choose_ground(source, alpha_u8))
 
 
 def choose_ground(source: UInt8Array, alpha_u8: UInt8Array) -> UInt8Array:

@@ -67,6 +67,7 @@ class HealthReporter:
         wanted: What the operator asked for.
         hour: The last hour's removals.
         is_warm: Whether one full removal has run.
+        overdue: Imaging threads past their deadline, and how many there are.
     """
 
     def __init__(
@@ -76,9 +77,10 @@ class HealthReporter:
         wanted: Wanted,
         hour: SlidingHour,
         is_warm: Callable[[], bool],
+        overdue: Callable[[], tuple[int, int]] = lambda: (0, 1),
     ) -> None:
         self._probe, self._spec, self._wanted, self._hour = probe, spec, wanted, hour
-        self.is_warm = is_warm
+        self.is_warm, self._overdue = is_warm, overdue
         self._told: HealthState | None = None
 
     async def report(self) -> Health:
@@ -144,6 +146,9 @@ class HealthReporter:
             reasons.append("the service is warming up")
         if engine["failures_in_a_row"] >= _FAILURES_TO_BE_UNHEALTHY:
             reasons.append(f"the last {engine['failures_in_a_row']} inferences failed")
+        overdue, threads = self._overdue()
+        if overdue >= threads:
+            reasons.append(f"all {threads} imaging threads are past their deadline")
         return reasons
 
     def _shortcomings(self, engine: Mapping[str, Any]) -> list[str]:
@@ -151,6 +156,9 @@ class HealthReporter:
         if not engine:
             return []
         reasons = list(engine["notes"])
+        overdue, threads = self._overdue()
+        if 0 < overdue < threads:
+            reasons.append(f"{overdue} of {threads} imaging threads are past their deadline")
         if engine["device"] != "cuda":
             if self._wanted.device == "cuda":
                 reasons.append("BIREFNET_DEVICE=cuda, but no GPU engine runs here; the CPU serves")

@@ -19,7 +19,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.errors import BackgroundRemovalError
-from service.errors import ShuttingDown
+from service.errors import MemoryExhausted, ShuttingDown
 from service.http.access_log import log_exchange
 from service.http.bodies import BodyBudget, GuardedBody, IntakeConfig
 from service.http.envelope import EnvelopeSender
@@ -62,6 +62,9 @@ class ExchangeMiddleware:
             await self._app(scope, receive, sender)
         except BackgroundRemovalError as error:
             await sender.problem(error)
+        except MemoryError:
+            log.exception("no memory for request %s", exchange.request_id)
+            await sender.problem(MemoryExhausted(retry_after=5))
         except Exception:
             log.exception("unhandled fault in request %s", exchange.request_id)
             await sender.problem(BackgroundRemovalError())

@@ -1,4 +1,4 @@
-"""How many decoded pixels may be in memory at once, and giving memory back after large ones."""
+"""How much memory pictures may take at once, and giving it back after large ones."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from typing import Any
 
 
 class Reservation:
-    """Pixels held for one request.
+    """Memory held for one request.
 
     Attributes:
-        work: The thread's work that touches those pixels, if any is under way.
+        n_bytes: How much.
+        work: The thread's work that uses it, if any is under way.
     """
 
-    def __init__(self, pixels: int) -> None:
-        self.pixels = pixels
+    def __init__(self, n_bytes: int) -> None:
+        self.n_bytes = n_bytes
         self.work: Future[Any] | None = None
 
 
-class PixelBudget:
-    """Lets requests hold decoded pictures only while the sum of their pixels fits.
+class MemoryBudget:
+    """Lets requests work on pictures only while the memory they take together fits.
 
-    A reservation ends with the thread that uses the pixels, not with the request that gave up
+    A reservation ends with the thread that uses the memory, not with the request that gave up
     waiting.
 
     Args:
-        max_pixels: Most pixels held at once; a larger picture is let through alone.
+        max_bytes: Most bytes held at once; a larger picture is let through alone.
 
     Attributes:
         waiting: Requests that wait for others to end.
     """
 
-    def __init__(self, max_pixels: int) -> None:
-        self._max_pixels = max_pixels
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._held = 0
         self.waiting = 0
         self._freed = asyncio.Condition()
@@ -45,20 +46,20 @@ class PixelBudget:
 
     @property
     def held(self) -> int:
-        """Pixels held now."""
+        """Bytes held now."""
         return self._held
 
     @asynccontextmanager
-    async def hold(self, pixels: int) -> AsyncIterator[Reservation]:
-        """Wait until a picture of so many pixels fits, and hold its place."""
-        reservation = Reservation(min(pixels, self._max_pixels))
+    async def hold(self, n_bytes: int) -> AsyncIterator[Reservation]:
+        """Wait until so many bytes fit, and hold them."""
+        reservation = Reservation(min(n_bytes, self._max_bytes))
         self.waiting += 1
         try:
             async with self._freed:
                 await self._freed.wait_for(
-                    lambda: self._held + reservation.pixels <= self._max_pixels
+                    lambda: self._held + reservation.n_bytes <= self._max_bytes
                 )
-                self._held += reservation.pixels
+                self._held += reservation.n_bytes
         finally:
             self.waiting -= 1
         try:
@@ -73,7 +74,7 @@ class PixelBudget:
                 )
 
     def _release(self, reservation: Reservation) -> None:
-        self._held -= reservation.pixels
+        self._held -= reservation.n_bytes
         announcing = asyncio.ensure_future(self._announce())
         self._announcing.add(announcing)  # the loop itself would let it be collected
         announcing.add_done_callback(self._announcing.discard)

@@ -26,7 +26,7 @@ async def _answer(scope, receive, send):  # type: ignore[no-untyped-def]
 
 @asynccontextmanager
 async def _served(config: ConnectionConfig) -> AsyncIterator[int]:
-    server = uvicorn.Server(uvicorn.Config(_answer, port=0, log_level="warning", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(_answer, port=0, log_config=None, lifespan="off"))
     server.config.load()
     stopping = asyncio.Event()
     keeping = asyncio.create_task(ConnectionKeeper(server, config, stopping).run())

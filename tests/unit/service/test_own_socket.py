@@ -37,7 +37,7 @@ async def test_a_lost_name_comes_back(lost: str) -> None:
         path.parent.mkdir()
         listening = socket.socket(socket.AF_UNIX)
         listening.bind(str(path))
-        server = uvicorn.Server(uvicorn.Config(_answer, log_level="warning"))
+        server = uvicorn.Server(uvicorn.Config(_answer, log_config=None))
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         while not server.started:
             await asyncio.sleep(0.01)

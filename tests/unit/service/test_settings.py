@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import Settings, distrust_forwarded_headers, read_settings, variable
+from service.environment import distrust_forwarded_headers
+from service.settings import Settings, read_settings, variable
 
 # The specification's section 9.2: a value it shows, what becomes of it, and one that is wrong.
 SPECIFIED = [

@@ -1,4 +1,4 @@
-"""Decoded pixels in memory never exceed the budget, except for one picture alone."""
+"""The memory of pictures never exceeds the budget, except for one picture alone."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from concurrent.futures import Future
 
 import pytest
 
-from service.removal.admission import PixelBudget
+from service.removal.admission import MemoryBudget
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_what_fits_is_let_in_at_once() -> None:
-    budget = PixelBudget(100)
+    budget = MemoryBudget(100)
     async with budget.hold(60), budget.hold(40):
         assert budget.held == 100
     assert budget.held == 0
 
 
 async def test_what_does_not_fit_waits_until_it_does() -> None:
-    budget = PixelBudget(100)
+    budget = MemoryBudget(100)
     entered = asyncio.Event()
 
     async def wait() -> None:
@@ -37,7 +37,7 @@ async def test_what_does_not_fit_waits_until_it_does() -> None:
 
 
 async def test_a_picture_larger_than_the_budget_is_let_through_alone() -> None:
-    budget = PixelBudget(100)
+    budget = MemoryBudget(100)
     async with budget.hold(1000):
         assert budget.held == 100
         with pytest.raises(TimeoutError):
@@ -48,7 +48,7 @@ async def test_a_picture_larger_than_the_budget_is_let_through_alone() -> None:
 
 
 async def test_the_sum_never_exceeds_the_budget() -> None:
-    budget, dice, most = PixelBudget(100), random.Random(3), 0
+    budget, dice, most = MemoryBudget(100), random.Random(3), 0
 
     async def work(pixels: int, seconds: float) -> None:
         nonlocal most
@@ -63,7 +63,7 @@ async def test_the_sum_never_exceeds_the_budget() -> None:
 
 
 async def test_a_waiter_that_gives_up_holds_nothing() -> None:
-    budget = PixelBudget(100)
+    budget = MemoryBudget(100)
     async with budget.hold(100):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.02), budget.hold(50):
@@ -74,7 +74,7 @@ async def test_a_waiter_that_gives_up_holds_nothing() -> None:
 
 
 async def test_a_place_is_kept_until_the_thread_that_uses_it_is_done() -> None:
-    budget, work = PixelBudget(100), Future[None]()
+    budget, work = MemoryBudget(100), Future[None]()
     work.set_running_or_notify_cancel()
     async with budget.hold(70) as held:
         held.work = work

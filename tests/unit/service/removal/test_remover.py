@@ -11,7 +11,13 @@ import pytest
 from PIL import Image
 
 from models.errors import InferenceFailed
-from service.errors import CorruptImage, ImageError, ProcessingTimeout, ServiceBusy
+from service.errors import (
+    CorruptImage,
+    ImageError,
+    MemoryExhausted,
+    ProcessingTimeout,
+    ServiceBusy,
+)
 from service.removal.options import RemovalOptions
 from service.removal.remover import BackgroundRemover, RemoverConfig
 from tests.support.matting import SPEC, FakeMattingClient
@@ -136,21 +142,61 @@ class SlowToFinish(BackgroundRemover):
         return super()._finish(*args)  # type: ignore[arg-type]
 
 
-async def test_the_pixels_of_a_timed_out_request_are_held_until_its_thread_is_done(
+async def test_a_thread_past_its_deadline_is_counted_and_its_memory_held_until_it_is_done(
     portrait_png: bytes,
 ) -> None:
     remover = SlowToFinish(FakeMattingClient(), SPEC, RemoverConfig(timeout_s=0.3))
     with pytest.raises(ProcessingTimeout):
         await remover.remove(portrait_png, PLAIN)
     assert remover.begun.is_set()
-    assert remover._budget.held == 120 * 160
+    assert remover.overdue == 1
+    assert remover._budget.held >= 120 * 160 * 3
     remover.go_on.set()
-    await remover.close()
+    assert await remover.close()
     await asyncio.sleep(0.05)
+    assert (remover.overdue, remover._budget.held) == (0, 0)
+
+
+async def test_closing_does_not_wait_for_a_thread_that_does_not_come_back(
+    portrait_png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.removal.remover._COME_BACK_S", 0.1)
+    remover = SlowToFinish(FakeMattingClient(), SPEC, RemoverConfig(timeout_s=0.3))
+    with pytest.raises(ProcessingTimeout):
+        await remover.remove(portrait_png, PLAIN)
+    assert not await remover.close()
+    remover.go_on.set()
+
+
+async def test_a_thread_gives_up_at_its_next_step_once_nobody_waits(portrait_png: bytes) -> None:
+    remover = SlowToFinish(FakeMattingClient(), SPEC, RemoverConfig(timeout_s=0.3, workers=1))
+    with pytest.raises(ProcessingTimeout) as late:
+        await remover.remove(portrait_png, PLAIN)
+    assert late.value.fields["elapsed_seconds"] >= 0.3
+    remover.go_on.set()
+    done = asyncio.get_running_loop().time() + 5
+    while remover.overdue and asyncio.get_running_loop().time() < done:
+        await asyncio.sleep(0.01)
+    assert remover.overdue == 0
+    await remover.close()
+
+
+@pytest.mark.parametrize("stage", ["decode", "estimate_foreground", "encode_png"])
+async def test_no_memory_is_said_to_be_no_memory(
+    portrait_png: bytes, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    remover = make_remover(FakeMattingClient())
+    monkeypatch.setattr(f"service.removal.remover.{stage}", no_memory)
+    with pytest.raises(MemoryExhausted):
+        await remover.remove(portrait_png, PLAIN)
     assert remover._budget.held == 0
+    await remover.close()
 
 
-async def test_pixels_are_given_back_after_every_kind_of_end(portrait_png: bytes) -> None:
+async def test_memory_is_given_back_after_every_kind_of_end(portrait_png: bytes) -> None:
     remover = make_remover(FakeMattingClient(faults=(InferenceFailed("x"),)))
     with pytest.raises(InferenceFailed):
         await remover.remove(portrait_png, PLAIN)
@@ -181,16 +227,16 @@ async def test_refused_files_leave_the_queue(remover: BackgroundRemover) -> None
     assert remover._inside == 0
 
 
-async def test_pictures_wait_for_each_others_pixels(portrait_png: bytes) -> None:
+async def test_pictures_wait_for_each_others_memory(portrait_png: bytes) -> None:
     matting = FakeMattingClient(delay_s=0.05)
-    remover = make_remover(matting, max_pixels=120 * 160 * 2)
+    remover = make_remover(matting, max_bytes=120 * 160 * 26 * 2)
     await asyncio.gather(*(remover.remove(portrait_png, PLAIN) for _ in range(6)))
     assert matting.most_at_once == 2
     await remover.close()
 
 
 async def test_a_picture_larger_than_the_whole_budget_is_still_served(portrait_png: bytes) -> None:
-    remover = make_remover(FakeMattingClient(), max_pixels=1000)
+    remover = make_remover(FakeMattingClient(), max_bytes=1000)
     assert (await remover.remove(portrait_png, PLAIN)).width == 160
     await remover.close()
 
