@@ -135,7 +135,8 @@ def _form(parts: list[Part], query: Iterable[str]) -> RemovalForm:
     return RemovalForm(
         data=image.data,
         filename=image.filename or "",
-        media_type=image.media_type,
+        # Of a plain value, it is what a client says of every value: text, which it has not been.
+        media_type=image.media_type if image.filename is not None else None,
         options=RemovalOptions(smoothing=bool(options["smoothing"])),
         return_base64=bool(options["return_base64"]),
     )

@@ -10,6 +10,8 @@ from starlette.routing import Route
 
 from scripts.write_docs import documents
 from service.http.app import EXPOSED_HEADERS, PREFIX, create_app
+from service.http.forms import FIELDS
+from service.http.multipart import MAX_PART_HEADER_BYTES, MAX_PART_HEADERS, MAX_PARTS
 from service.settings import Settings, variable
 from tests.support.api import SWAGGER_UI
 
@@ -63,6 +65,17 @@ def test_every_route_is_documented(root: Path) -> None:
         assert f"{PREFIX}{path}`" in api
     for native in ("/remove_background", "/metrics", "/livez", "/readyz"):
         assert native in api
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_every_field_of_the_form_is_documented(field: str, root: Path) -> None:
+    assert f"\n| `{field}` | " in (root / "docs/api.md").read_text()
+
+
+def test_the_limits_of_a_form_are_documented(root: Path) -> None:
+    headers = f"{MAX_PART_HEADERS} headers of {MAX_PART_HEADER_BYTES // 1024} KB"
+    text = " ".join((root / "docs/api.md").read_text().split())
+    assert f"A form may have {MAX_PARTS} parts, a part {headers} each" in text
 
 
 def test_routes_the_schema_hides_are_pages_and_the_schema_itself() -> None:

@@ -7,9 +7,10 @@ import socket
 import httpx
 import pytest
 
+from service.http.forms import FIELDS
 from tests.support.pictures import make_image
 from tests.support.problems import assert_problem
-from tests.support.server import BOUNDARY, PREFIX, BentoServer, multipart
+from tests.support.server import BOUNDARY, PREFIX, BentoServer, Serve, multipart
 
 NATIVE = "/remove_background"
 REMOVE = f"{PREFIX}/remove"
@@ -81,3 +82,16 @@ def test_a_browser_with_a_strange_name_is_refused_everywhere(
     headers = {"Host": f"evil.test:{fake_server.port}", "Origin": "http://evil.test"}
     answer = httpx.request(method, fake_server.url(path), headers=headers, timeout=10)
     assert_problem(answer, "HOST_NOT_ALLOWED")
+
+
+def test_the_native_endpoint_s_own_schema_names_fields_there_are(fake_server: BentoServer) -> None:
+    (route,) = (r for r in fake_server.get("/schema.json").json()["routes"] if r["route"] == NATIVE)
+    assert {"image", "smoothing"} <= set(route["input"]["properties"]) <= set(FIELDS)
+
+
+def test_a_name_the_operator_allows_is_served(serve: Serve) -> None:
+    with serve(BIREFNET_ALLOWED_HOSTS="Cutout.example") as server:
+        for host, status in (("cutout.example:443", 200), ("evil.test", 403)):
+            headers = {"Host": host, "Sec-Fetch-Site": "same-origin"}
+            answer = httpx.get(server.url(f"{PREFIX}/health"), headers=headers, timeout=10)
+            assert answer.status_code == status

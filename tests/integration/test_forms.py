@@ -37,7 +37,9 @@ class TestFiles:
 
     @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP"])
     @pytest.mark.parametrize("side", [64, 400])
-    @pytest.mark.parametrize("more", ["", "\r\nContent-Type: image/png"])
+    @pytest.mark.parametrize(
+        "more", ["", "\r\nContent-Type: image/png", "\r\nContent-Type: text/plain; charset=utf-8"]
+    )
     async def test_a_picture_without_a_file_name_is_taken(
         self, api: Api, kind: str, side: int, more: str
     ) -> None:

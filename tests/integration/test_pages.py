@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from html.parser import HTMLParser
 
 import httpx
 import pytest
+from starlette.types import Message
 
 from service.http.app import PREFIX
 from tests.support.api import Api
@@ -85,6 +87,23 @@ async def test_our_own_files_name_no_other_host(api: Api, name: str) -> None:
 )
 async def test_a_file_there_is_none_of_is_not_found(api: Api, name: str) -> None:
     assert_problem(await api.client.get(f"{PREFIX}/static/{name}"), "NOT_FOUND")
+
+
+async def test_a_large_file_is_sent_in_pieces_that_wait_for_their_reader(api: Api) -> None:
+    sizes = []
+
+    async def send(message: Message) -> None:
+        sizes.append(len(message.get("body", b"")))
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    path = f"{PREFIX}/static/swagger-ui-bundle.js"
+    scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b""}
+    await api.asgi(scope, receive, send)
+    assert sum(sizes) > 1_000_000
+    assert max(sizes) <= 64 * 1024
 
 
 async def test_pages_that_ask_others_are_not_there(api: Api) -> None:
