@@ -57,11 +57,12 @@ def choose_ground(source: UInt8Array, alpha_u8: UInt8Array) -> UInt8Array:
     visible = sample[opacity >= 128]
     grounds = np.array(_GROUNDS, np.uint8)
     if not len(visible):
-        return np.asarray(grounds[0], dtype=np.uint8)
+        visible = np.zeros((1, 3), np.uint8)
     differences = np.abs(visible[None].astype(np.int16) - grounds[:, None]).max(axis=2)
     contrasts = np.quantile(differences, _NEAR_SHARE, axis=1)
     best = int(np.argmax(np.minimum(contrasts, _STANDS_OUT)))  # the first of equals
-    return np.asarray(grounds[best], dtype=np.uint8)
+    ground: UInt8Array = grounds[best]
+    return ground
 
 
 def fit(source: UInt8Array, height: int, width: int) -> UInt8Array:

@@ -29,6 +29,8 @@ _PROFILE = b"ICC_PROFILE\0"
 # The guard refuses far fewer; this bounds what is remembered until it does.
 MAX_SCANS = 1000
 _MAX_PIECES = 20_000
+# A file of nothing but the largest pictures and notes we take has some hundreds.
+_MAX_SEGMENTS = 200_000
 _MAX_PROFILE_PIECES = 255
 
 
@@ -117,8 +119,9 @@ def walk(data: bytes) -> JpegLayout:
         ValueError: If the file breaks off or contradicts itself before its first scan.
     """
     layout, at, interval = JpegLayout(), 2, 0
-    while (at := _next_marker(data, at, layout)) >= 0:
-        kind, size = data[at + 1], _segment_bytes(data, at)
+    for _ in range(_MAX_SEGMENTS):
+        at = _next_marker(data, at, layout)
+        kind, size = (data[at + 1], _segment_bytes(data, at)) if at >= 0 else (0, 0)
         if size == 0 or (kind in _FRAMES and layout.frame_kind):
             break
         if kind == _SOS:
@@ -138,6 +141,8 @@ def walk(data: bytes) -> JpegLayout:
         if kind in _KEPT:
             layout.keep(at, at + size)
         at += size
+    else:
+        raise ValueError("too many segments")
     if not layout.scans:
         raise ValueError("no picture")
     return layout

@@ -21,6 +21,8 @@ _ALPHA_FLAG = 0x10
 _KEY_FRAME_START = b"\x9d\x01\x2a"
 _LOSSLESS_SIGNATURE = 0x2F
 _FOURTEEN_BITS = 0x3FFF
+# Of a still picture there are six, of an animation one a frame.
+_MAX_CHUNKS = 100_000
 _MAX_NOTE_BYTES = 8 * 1024 * 1024
 
 
@@ -147,6 +149,8 @@ def _chunks(data: bytes, at: int, end: int) -> list[tuple[bytes, int, int]]:
         kind, size = struct.unpack_from("<4sI", data, at)
         at += _CHUNK_HEADER_BYTES
         found.append((kind, at, min(size, end - at)))
+        if len(found) > _MAX_CHUNKS:
+            raise ValueError("too many chunks")
         at += size + size % 2
     return found
 
