@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import shutil
 import sys
@@ -27,13 +28,19 @@ async def remove_backgrounds(sources: Path, targets: Path, address: str) -> list
     Returns:
         One sentence for each picture that came to nothing.
     """
-    pictures = iter(sorted(file for file in sources.iterdir() if file.suffix.lower() in SUFFIXES))
+    pictures = iter(pictures_of(sources))
     targets.mkdir(parents=True, exist_ok=True)
     faults: list[str] = []
     async with asyncio.TaskGroup() as group:
         for _ in range(AT_ONCE):
             group.create_task(work(pictures, targets, address, faults))
     return sorted(faults)
+
+
+def pictures_of(folder: Path) -> list[Path]:
+    """The pictures of a folder, in alphabetical order; none if it is not there."""
+    files = folder.iterdir() if folder.is_dir() else ()
+    return sorted(file for file in files if file.suffix.lower() in SUFFIXES)
 
 
 async def work(pictures: Iterator[Path], targets: Path, address: str, faults: list[str]) -> None:
@@ -65,13 +72,18 @@ async def patiently(client: AsyncHTTPClient, source: Path) -> Path:
 
 
 if __name__ == "__main__":
-    sources, targets, *given = sys.argv[1:]
-    address = given[0] if given else "http://localhost:55433"
+    parser = argparse.ArgumentParser(description="Remove the background of a folder of pictures.")
+    parser.add_argument("sources", type=Path, help=f"folder of pictures: {', '.join(SUFFIXES)}")
+    parser.add_argument("targets", type=Path, help="folder for the cutouts; made if need be")
+    parser.add_argument("address", nargs="?", default="http://localhost:55433")
+    given = parser.parse_args()
+    if not pictures_of(given.sources):
+        sys.exit(f"{given.sources}: no folder with pictures in it ({', '.join(SUFFIXES)})")
     faults: list[str] = []
     try:
-        faults = asyncio.run(remove_backgrounds(Path(sources), Path(targets), address))
-    except* BentoMLException as nobody:
-        sys.exit(f"{address}: {nobody.exceptions[0]}")
+        faults = asyncio.run(remove_backgrounds(given.sources, given.targets, given.address))
+    except* (BentoMLException, httpx.HTTPError, OSError) as failed:
+        sys.exit(f"{given.address}: {failed.exceptions[0]}")
     for fault in faults:
         print(fault)
     sys.exit(1 if faults else 0)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import sys
 from pathlib import Path
@@ -33,9 +34,15 @@ def remove_background(source: Path, target: Path, address: str) -> None:
 
 
 if __name__ == "__main__":
-    source, target, *address = sys.argv[1:]
+    parser = argparse.ArgumentParser(description="Remove the background of one picture.")
+    parser.add_argument("source", type=Path, help="JPEG, PNG, WebP or BMP")
+    parser.add_argument("target", type=Path, help="the cutout, a PNG")
+    parser.add_argument("address", nargs="?", default="http://localhost:55433")
+    given = parser.parse_args()
+    if not given.source.is_file():
+        sys.exit(f"{given.source}: there is no such file")
     try:
-        remove_background(Path(source), Path(target), *(address or ["http://localhost:55433"]))
+        remove_background(given.source, given.target, given.address)
     except (BentoMLException, httpx.HTTPError, OSError) as fault:
-        sys.exit(f"{source}: {fault}")
-    print(target)
+        sys.exit(f"{given.source}, sent to {given.address}: {fault}")
+    print(given.target)

@@ -27,8 +27,12 @@ _OTHERS = (
         f"is a web page saved under that name, such as an error or a login; {_FETCH_AGAIN}",
     ),
     (rb"[{\[]", "is a JSON text"),
-    # ir_version, then the producer or the graph
-    (rb"\x08.[\x12\x1a\x22\x3a]", "is an ONNX graph, and a checkpoint of tensors is wanted"),
+    # ir_version, then any other field of a model
+    (
+        rb"\x08[\x01-\x7f][\x12\x1a\x22\x28\x32\x3a\x42\x72\xa2]",
+        "is an ONNX graph: of a BiRefNet give the checkpoint it was made of, .safetensors or "
+        ".pth; of a light model only the published file can be registered, such as u2net.onnx",
+    ),
 )
 
 

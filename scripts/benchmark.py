@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,6 +29,7 @@ from scripts.benchmark_files import Subject, find_subject
 from scripts.benchmark_report import Group, Report, Row, spread_of
 from scripts.benchmark_rows import Contender, RowFailed, Worker
 from scripts.camera_pictures import find_photos
+from scripts.command import Unusable, run_command
 from scripts.machine import describe_machine
 from scripts.processes import REPOSITORY, stop_by_itself
 
@@ -147,6 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
     deadline = time.monotonic() + 60 * options.minutes
     today = datetime.now(UTC).date().isoformat()
     command = shlex.join(["python", "-m", "scripts.benchmark", *given])
+    find_photos(options.photos)  # before the work that would be in vain
     report = Report(today, command, describe_machine())
     stem = options.out or (
         REPOSITORY / "docs/benchmarks" / f"{today}-{report.machine.slug()}-engines"
@@ -158,7 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
             with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
                 try:
                     subject = find_subject(model, size, forms, Path(folder))
-                except (BackgroundRemovalError, subprocess.CalledProcessError) as failure:
+                except (BackgroundRemovalError, Unusable) as failure:
                     print(f"benchmark: {model}: {failure}", file=sys.stderr)
                     failed = True
                     continue
@@ -195,7 +196,7 @@ def make_batch(count: int, height: int, width: int, photos: Path) -> U8Array:
     for i, item in enumerate(batch):
         bgr = cv2.imread(str(files[i % len(files)]), cv2.IMREAD_COLOR)
         if bgr is None:
-            raise ValueError(f"{files[i % len(files)]} is not a picture")
+            raise Unusable(f"{files[i % len(files)]} is not a picture")
         rgb = np.ascontiguousarray(bgr[:, :, ::-1][flips[i // len(files) % len(flips)]])
         item[:] = fit(np.asarray(rgb, dtype=np.uint8), height, width)
     return batch
@@ -244,4 +245,4 @@ def _say(words: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -17,6 +17,7 @@ from models.catalog import CATALOG, IMAGENET_MEAN, IMAGENET_STD
 from models.engine import ModelFiles
 from models.spec import InputSpec, Precision
 from models.store import resolve
+from scripts.command import Unusable, run_command
 from scripts.processes import REPOSITORY
 
 #: How the name of a model begins that is no trained one, but reproducible.
@@ -70,7 +71,8 @@ def find_subject(name: str, size: int, forms: Sequence[str], scratch: Path) -> S
         The model.
 
     Raises:
-        ModelNotFound: If it is neither registered nor a backbone.
+        ModelNotFound: If it is a name of the catalogue and not registered.
+        Unusable: If it is no backbone either, or could not be exported.
     """
     if name in CATALOG:
         return _registered(name, forms, scratch)
@@ -118,7 +120,10 @@ def _export(
 ) -> dict[str, Path]:
     size = ["--height", str(height), "--width", str(width), "--folder", str(folder)]
     command = [sys.executable, "-m", "scripts.benchmark_files", *source, *size, "--forms", *forms]
-    subprocess.run(command, check=True, cwd=REPOSITORY)
+    done = subprocess.run(command, check=False, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        why = done.stderr.strip().splitlines() or [f"exporting ended with {done.returncode}"]
+        raise Unusable(why[-1].removeprefix("benchmark_files: "))
     return {form: folder / f"{form}.onnx" for form in forms}
 
 
@@ -136,11 +141,15 @@ def main(arguments: list[str] | None = None) -> int:
 
     from safetensors.torch import save_file
 
+    from models.birefnet.backbones import BACKBONES
     from models.birefnet.checkpoint import load_birefnet
     from models.export.birefnet import DeformForm, export_birefnet
-    from scripts.benchmark_network import seeded_network
+    from scripts.benchmark_network import TINY, seeded_network
 
     if options.backbone:
+        if options.backbone not in (TINY, *BACKBONES):
+            there = f"backbones: {', '.join(BACKBONES)}"
+            raise Unusable(f"no model of the catalogue and no backbone is called so; {there}")
         network = seeded_network(options.backbone)
         save_file(network.state_dict(), options.folder / _WEIGHTS)
     else:
@@ -152,4 +161,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -6,6 +6,7 @@ started several can let them take turns. Speaks JSON lines on what was standard 
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import resource
@@ -20,6 +21,7 @@ import numpy as np
 from models.engine import Engine, EngineConfig, ModelFiles, open_engine
 from models.errors import BackgroundRemovalError
 from models.spec import Precision
+from scripts.command import run_command
 
 Opener = Callable[[ModelFiles, EngineConfig], Engine]
 
@@ -53,10 +55,12 @@ VARIANTS: Mapping[tuple[str, str], Opener] = {
 
 def main() -> int:
     """Read the task from the command line, then take turns."""
+    parser = argparse.ArgumentParser(description="One row of scripts.benchmark, which starts it.")
+    parser.add_argument("task", type=json.loads, help="what to open and run, as JSON")
+    task = parser.parse_args().task
     # Libraries print; what we say must not be between it.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    task = json.loads(sys.argv[1])
     try:
         engine, opened = _open(task)
     except BackgroundRemovalError as refused:
@@ -126,4 +130,4 @@ def _say(answers: Any, answer: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -22,6 +22,7 @@ from models.errors import BackgroundRemovalError, EngineIncompatible
 from models.plan_store import register_plan
 from models.store import RegisteredModel
 from scripts.arguments import positive
+from scripts.command import run_command
 from scripts.served_model import served_model
 from service.engine_wishes import CUDA_BATCH
 from service.settings import read_settings
@@ -101,4 +102,4 @@ def _build(model: RegisteredModel, order: PlanOrder, options: argparse.Namespace
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from models.export.onnx import attach_uint8_io
 from models.export.quantize import read_calibration, tensors_to_measure
 from models.matting.arrays import UInt8Array
 from models.matting.preprocess import fit
+from scripts.command import run_command
 from scripts.download_model import DEFAULT_FOLDER, obtain
 from scripts.quality_composites import DEFAULT_CACHE, fetch_packages, make_composites
 
@@ -79,4 +79,4 @@ def measure(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

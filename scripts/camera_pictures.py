@@ -11,6 +11,7 @@ import numpy as np
 import simplejpeg
 
 from models.matting.arrays import UInt8Array
+from scripts.command import Unusable
 
 #: Name, width and height of what is measured.
 SIZES = {"1080p": (1920, 1080), "12 MP": (4000, 3000)}
@@ -92,7 +93,7 @@ def enlarge(photo: UInt8Array, height: int, width: int, seed: int) -> UInt8Array
 def _read(file: Path) -> UInt8Array:
     bgr = cv2.imread(str(file), cv2.IMREAD_COLOR)
     if bgr is None:
-        raise ValueError(f"{file} is not a picture")
+        raise Unusable(f"{file} is not a picture")
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 

@@ -16,6 +16,7 @@ from models.hub import HUB_URL
 from models.provenance import read_provenance
 from models.spec import ModelSpec
 from models.transfer import Progress
+from scripts.command import run_command
 
 DEFAULT_FOLDER = Path("data/models")
 DEFAULT_MODEL = "u2net"
@@ -105,4 +106,4 @@ def _show_on(bar: tqdm[NoReturn]) -> Progress:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from models.errors import BackgroundRemovalError
 from scripts import evaluation_sod
+from scripts.command import run_command
 from scripts.download_model import DEFAULT_FOLDER
 from scripts.evaluation_cases import (
     CaseSet,
@@ -196,4 +197,4 @@ def draw(evaluation: Evaluation, cases: CaseSet, output: Path, count: int) -> No
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run_command(main)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -22,7 +21,11 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-DEFAULT_URL = "http://127.0.0.1:55433/api/background-removal/remove"
+from scripts.arguments import positive
+from scripts.command import Unusable, run_command
+
+_ROUTE = "/api/background-removal/remove"
+DEFAULT_URL = f"http://127.0.0.1:55433{_ROUTE}"
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,28 @@ async def load(
     return _report(statuses, latencies, concurrency, time.perf_counter() - started)
 
 
+def _removal_url(given: str) -> str:
+    """The address that takes pictures, where only the service's was given."""
+    url = httpx.URL(given)
+    if url.scheme not in ("http", "https") or not url.host:
+        raise Unusable(f"{given} is no address of a service, such as {DEFAULT_URL}")
+    return str(url.copy_with(path=_ROUTE) if url.path in ("", "/") else url)
+
+
+def _why_nothing(url: str, statuses: Mapping[str, int]) -> str:
+    """A sentence for a load of which nothing succeeded."""
+    if not any(status.isdecimal() for status in statuses):
+        return f"nobody answers at {url} ({', '.join(statuses)}); start the service: make serve"
+    hint = {
+        "404": "no pictures are taken at that address",
+        "429": "the service's rate limits are on: BIREFNET_RATE_LIMIT_PER_MINUTE=0 and so on",
+    }
+    reasons = [hint[status] for status in statuses if status in hint]
+    return f"nothing succeeded at {url}, by status: {dict(statuses)}" + "".join(
+        f"; {reason}" for reason in reasons
+    )
+
+
 def _report(
     statuses: Counter[str], latencies: list[float], concurrency: int, elapsed_s: float
 ) -> LoadReport:
@@ -121,15 +146,22 @@ def _report(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse, load, print; 1 if anything but successes came back."""
+    """Parse, load, print; 1 if anything but successes came back.
+
+    Raises:
+        Unusable: If nothing did succeed: there is nothing to report then.
+    """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--url", default=DEFAULT_URL)
+    parser.add_argument("--url", default=DEFAULT_URL, help=f"default: {DEFAULT_URL}")
     parser.add_argument("--image", type=Path, action="append", required=True)
-    parser.add_argument("--requests", type=int, default=100)
-    parser.add_argument("--concurrency", type=int, default=10)
+    parser.add_argument("--requests", type=positive, default=100)
+    parser.add_argument("--concurrency", type=positive, default=10)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args(arguments)
-    report = asyncio.run(load(options.url, options.image, options.requests, options.concurrency))
+    url = _removal_url(options.url)
+    report = asyncio.run(load(url, options.image, options.requests, options.concurrency))
+    if not report.successful:
+        raise Unusable(_why_nothing(url, report.statuses))
     if options.json:
         print(json.dumps(asdict(report), indent=2))
     else:
@@ -139,4 +171,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

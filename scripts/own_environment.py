@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from scripts.command import Unusable
+
 CACHE = Path.home() / ".cache" / "birefnet-background-removal"
 
 
@@ -23,7 +25,7 @@ def make_environment(folder: Path, what: str, install: Sequence[str]) -> Path:
         Its Python.
 
     Raises:
-        RuntimeError: If it could not be made; pip has said why.
+        Unusable: If it could not be made; pip has said why.
     """
     python = folder / "bin" / "python"
     done = folder / f"{_fingerprint(install)}.installed"
@@ -35,7 +37,7 @@ def make_environment(folder: Path, what: str, install: Sequence[str]) -> Path:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
         subprocess.run([str(python), "-m", "pip", "install", *quiet, *install], check=True)
     except subprocess.CalledProcessError as failure:
-        raise RuntimeError(f"could not make the environment for {what} in {folder}") from failure
+        raise Unusable(f"could not make the environment for {what} in {folder}") from failure
     done.touch()
     return python
 
@@ -51,7 +53,7 @@ def versions(python: Path, names: Sequence[str]) -> dict[str, str]:
         Version by distribution.
 
     Raises:
-        RuntimeError: If it does not say.
+        Unusable: If it does not say.
     """
     program = (
         "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
@@ -70,14 +72,14 @@ def run(python: Path, arguments: Sequence[str | Path]) -> str:
         What it printed.
 
     Raises:
-        RuntimeError: If it fails; what it said is on standard error.
+        Unusable: If it fails; what it said is on standard error.
     """
     try:
         told = subprocess.run(
             [str(python), *map(str, arguments)], check=True, stdout=subprocess.PIPE, text=True
         )
     except subprocess.CalledProcessError as failure:
-        raise RuntimeError(f"{python} failed with exit status {failure.returncode}") from failure
+        raise Unusable(f"{python} failed with exit status {failure.returncode}") from failure
     return told.stdout
 
 

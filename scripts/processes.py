@@ -17,6 +17,8 @@ from typing import NoReturn, Self
 import httpx
 import psutil
 
+from scripts.command import Unusable
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 PREFIX = "/api/background-removal"
 _START_S = 120.0
@@ -36,7 +38,7 @@ _OURS = {
 }
 
 
-class ServerFailed(Exception):
+class ServerFailed(Unusable):
     """A server did not start; the message ends with its last words."""
 
 

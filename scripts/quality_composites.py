@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from models.matting.arrays import FloatArray, UInt8Array
+from scripts.command import Unusable
 
 Split = Literal["tune", "test"]
 
@@ -89,7 +90,7 @@ def fetch_packages(cache: Path) -> Path:
         Folder that holds the unpacked files.
 
     Raises:
-        RuntimeError: If there is no apt here, or it cannot fetch a package.
+        Unusable: If there is no apt here, or it cannot fetch a package.
     """
     unpacked = cache / "unpacked"
     for package in (STAMPS_PACKAGE, *PHOTO_PACKAGES):
@@ -97,7 +98,7 @@ def fetch_packages(cache: Path) -> Path:
         if done.exists():
             continue
         if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-            raise RuntimeError(
+            raise Unusable(
                 f"the pictures come from the Debian package {package}: run this where apt-get and "
                 "dpkg-deb exist (any Debian or Ubuntu container), or copy a filled cache folder"
             )
@@ -106,7 +107,7 @@ def fetch_packages(cache: Path) -> Path:
             ["apt-get", "download", package], cwd=cache, capture_output=True, text=True, check=False
         )
         if fetched.returncode:
-            raise RuntimeError(
+            raise Unusable(
                 f"apt-get download {package} failed (apt-get update?): {fetched.stderr.strip()}"
             )
         archive = next(cache.glob(f"{package}_*.deb"))
@@ -187,7 +188,7 @@ def _make_one(stamp: Path, photos: list[Path], number: int, rng: np.random.Gener
 def _read(path: Path, conversion: int) -> UInt8Array:
     stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if stored is None:
-        raise RuntimeError(f"cannot read {path}: delete the cache folder and try again")
+        raise Unusable(f"cannot read {path}: delete the cache folder and try again")
     return np.asarray(cv2.cvtColor(stored, conversion), dtype=np.uint8)
 
 

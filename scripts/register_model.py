@@ -15,6 +15,7 @@ from models.download import Hub
 from models.errors import BackgroundRemovalError, DownloadFailed, ModelNotFound
 from models.registration import identify, register
 from models.store import RegisteredModel, is_intact, resolve
+from scripts.command import run_command
 from scripts.download_model import (
     DEFAULT_FOLDER,
     DEFAULT_MODEL,
@@ -69,4 +70,4 @@ def register_file(file: Path, name: str | None = None) -> RegisteredModel:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

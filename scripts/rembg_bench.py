@@ -23,6 +23,7 @@ import httpx
 
 from models.catalog import find
 from scripts.camera_pictures import SIZES, PictureKind, find_photos, make_pictures
+from scripts.command import Unusable, run_command
 from scripts.download_model import DEFAULT_FOLDER
 from scripts.load_test import OUR_FORM, Form, load
 from scripts.machine import describe_machine
@@ -86,6 +87,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     stop_by_itself(options.minutes)
     machine = describe_machine()
+    if options.rembg_python and not options.rembg_python.with_name("rembg").is_file():
+        raise Unusable(f"{options.rembg_python} has no rembg beside it; leave --rembg-python out")
     rembg_python = options.rembg_python or make_environment()
     photos = find_photos(options.photos)
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
@@ -206,7 +209,9 @@ class Bench:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--models", nargs="+", default=list(TARGETS), metavar="MODEL")
+    parser.add_argument(
+        "--models", nargs="+", default=list(TARGETS), choices=list(TARGETS), metavar="MODEL"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer requests, noisier numbers")
     parser.add_argument("--rembg-python", type=Path, help="python that has rembg; else one is made")
     parser.add_argument("--weights", type=Path, default=DEFAULT_FOLDER, metavar="FOLDER")
@@ -230,4 +235,4 @@ def _say(words: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

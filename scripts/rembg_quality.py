@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from models.matting.compositing import composite, cutout
 from models.matting.foreground import estimate_foreground
 from models.matting.refine import refine_alpha
 from models.spec import ModelSpec
+from scripts.command import Unusable, run_command
 from scripts.download_model import DEFAULT_FOLDER
 from scripts.open_model import OpenModel, open_model
 from scripts.quality_composites import DEFAULT_CACHE, Composite, fetch_packages, make_composites
@@ -40,11 +40,7 @@ Scores = dict[str, float]
 def main() -> int:
     """Measure, print, write."""
     arguments = _parse_arguments()
-    try:
-        unpacked = fetch_packages(arguments.cache)
-    except RuntimeError as fault:
-        print(f"rembg_quality: {fault}", file=sys.stderr)
-        return 2
+    unpacked = fetch_packages(arguments.cache)
     composites = list(make_composites(unpacked, arguments.split, arguments.count))
     report: dict[str, Any] = {"split": arguments.split, "count": len(composites), "models": {}}
     for name in arguments.model:
@@ -119,7 +115,7 @@ def _rembg_cutouts(
 def _read_rgba(path: str) -> UInt8Array:
     bgra = cv2.imread(path, cv2.IMREAD_UNCHANGED)
     if bgra is None:
-        raise RuntimeError(f"rembg wrote no picture at {path}")
+        raise Unusable(f"rembg wrote no picture at {path}")
     return np.asarray(cv2.cvtColor(bgra, cv2.COLOR_BGRA2RGBA), dtype=np.uint8)
 
 
@@ -184,4 +180,4 @@ def _save_worst(
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run_command(main)

@@ -26,6 +26,7 @@ from typing import Any
 import httpx
 
 from scripts.camera_pictures import PictureKind, find_photos, make_pictures
+from scripts.command import run_command
 from scripts.download_model import DEFAULT_FOLDER
 from scripts.load_test import load
 from scripts.machine import Machine, describe_machine
@@ -222,4 +223,4 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -17,6 +17,7 @@ from models.errors import BackgroundRemovalError, EngineUnavailable
 from models.matting.preprocess import fit
 from models.store import RegisteredModel
 from scripts.arguments import positive
+from scripts.command import run_command
 from scripts.served_model import served_model
 from service.engine_wishes import wishes_of
 from service.engines import ServedEngines
@@ -73,4 +74,4 @@ def _warm(engines: ServedEngines, model: RegisteredModel, rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

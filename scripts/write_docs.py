@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from scripts.command import run_command
 from service.settings import Settings, variable
 
 CONFIGURATION = Path("docs/configuration.md")
@@ -124,4 +125,4 @@ def _bounds(field: FieldInfo) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

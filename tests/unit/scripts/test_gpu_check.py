@@ -21,11 +21,13 @@ from models.engine import Engine, ModelFiles, open_engine
 from models.engines.trt.opening import MACHINE
 from models.errors import EngineIncompatible
 from scripts.benchmark_network import make_scenes
-from scripts.gpu_check import Check, _parse, main
+from scripts.command import Unusable
+from scripts.gpu_check import _parse, main
 from scripts.gpu_others import Subject, build_and_open, look_around
 from scripts.gpu_plan import COMPILED, EAGER, GMACS_AT_1024, REFERENCE, share_of_peak
 from scripts.gpu_profile import PARTS
 from scripts.gpu_report import Report, Row
+from scripts.gpu_rows import Check
 from tests.support.fake_cuda import FakeDevice
 from tests.support.fake_machine import put_in_device
 from tests.support.fake_tensorrt import LIBRARY, install_fake_tensorrt
@@ -91,11 +93,17 @@ def test_without_time_everything_is_skipped_and_says_so(tmp_path: Path) -> None:
     assert all(row["status"].startswith("skipped") for row in rows_of(file).values())
 
 
-def test_a_machine_without_cuda_is_told_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_machine_without_cuda_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(Unusable, match="no CUDA device is here; --smoke"):
+        main(["--output", str(tmp_path / "gpu.json")])
+
+
+def test_a_trial_leaves_no_file_where_none_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert main(["--output", str(tmp_path / "gpu.json")]) == 1
-    assert "--smoke" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    assert main(["--smoke", "--budget-s", "0"]) == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_skipped_rows_are_tried_again_and_failed_ones_are_not(tmp_path: Path) -> None:
@@ -241,7 +249,7 @@ def test_a_build_that_fails_has_its_reason_in_the_rows_and_the_check_goes_on(che
 def test_a_build_that_takes_too_long_is_ended(
     check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scripts.gpu_check._BUILD_S", 0.1)
+    monkeypatch.setattr("scripts.gpu_rows._BUILD_S", 0.1)
     check._reference("tiny")
     before = psutil.Process().children()  # other tests' helpers
     started = time.monotonic()
