@@ -23,13 +23,25 @@ TORCH   = $(if $(filter BiRefNet%,$(MODEL))$(filter %.safetensors %.pth %.pt,$(B
 export BENTOML_DO_NOT_TRACK ?= True
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fix model bench bento image builder docs lock clean
+.PHONY: help serve test check fix model bench bento image builder docs lock clean clean-all
+
+# Installs, saying first what and how much; why not is pip's to say, what to do then is ours.
+# $(1): arguments of pip install; $(2): what, in words.
+define install
+@echo "Installing $(2) into .venv ..."
+@$(PY) -m pip install --disable-pip-version-check -q $(1) || { \
+	echo "The packages could not be installed; pip's reason is above. If no package index can be reached from here," \
+	"set HTTPS_PROXY (a proxy) or PIP_INDEX_URL (a mirror), or install from files: docs/operations.md, 'Without a network'."; \
+	exit 1; }
+@touch $@
+endef
 
 help: ## list the commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
 
 serve: .venv/.base $(TORCH) ## set everything up and serve on port 55433
 	@$(PY) -m scripts.register_model $(WANTED) $(MIRROR)
+	@echo "Starting; it takes pictures as soon as it says 'ready' (some seconds)."
 	@$(if $(filter command,$(firstword $(origin MODEL))),BIREFNET_MODEL=$(MODEL)) \
 		exec .venv/bin/bentoml serve service.public:BackgroundRemoval
 
@@ -84,23 +96,30 @@ lock: .venv/.dev ## resolve the dependencies anew
 	@echo "pysodmetrics==1.6.2" | .venv/bin/uv pip compile - --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -q -o requirements-evaluate.lock
 
-clean: ## remove the environment and everything built
+clean: ## remove the environment and everything built here
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	@echo "Left: models in $${BENTOML_HOME:-$$HOME/bentoml}, downloads in data/models, compiled models in" \
+		"$${BIREFNET_CACHE_DIR:-$$HOME/.cache/birefnet-background-removal}. make clean-all lists and removes them."
+
+clean-all: .venv/.base ## list what else is kept (models, cache); remove all: make clean-all CONFIRM=yes
+	@$(PY) -m scripts.clean $(if $(filter yes,$(CONFIRM)),--confirm)
+	@$(MAKE) --no-print-directory clean
 
 .venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
-		|| { echo "Python 3.11 to 3.13 is needed; say which: make PYTHON=python3.12 ..."; exit 1; }
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+		|| { echo "Python 3.11 to 3.13 is needed, and '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo not there)." \
+		"Name another one: make serve PYTHON=python3.12"; exit 1; }
+	@echo "Creating the environment .venv ..."
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "The environment could not be made; Python's reason is above." \
+		"On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 
 .venv/.base: requirements.lock | .venv/bin/python
-	@$(PY) -m pip install --disable-pip-version-check -q --require-hashes -r requirements.lock
-	@touch $@
+	$(call install,--require-hashes -r requirements.lock,what the service needs (200 MB of packages))
 
 .venv/.dev: requirements-dev.lock | .venv/bin/python
-	@$(PY) -m pip install --disable-pip-version-check -q --require-hashes -r requirements-dev.lock
-	@touch $@ .venv/.base
+	$(call install,--require-hashes -r requirements-dev.lock,what tests and checks need)
+	@touch .venv/.base
 
 # No hashes, and on Linux the CUDA build, unless a torch of this version is there already: see the lock.
 .venv/.torch: requirements-torch.lock | .venv/.base
-	@$(PY) -m pip install --disable-pip-version-check -q -r requirements-torch.lock
-	@touch $@
+	$(call install,-r requirements-torch.lock,PyTorch (on Linux about 3 GB unless its CPU build is there: see README.md))

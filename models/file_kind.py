@@ -27,9 +27,9 @@ _OTHERS = (
         f"is a web page saved under that name, such as an error or a login; {_FETCH_AGAIN}",
     ),
     (rb"[{\[]", "is a JSON text"),
-    # ir_version, then any other field of a model
+    # ir_version, then any other field of a model; \x62 is opset_import, \x42, in lower case
     (
-        rb"\x08[\x01-\x7f][\x12\x1a\x22\x28\x32\x3a\x42\x72\xa2]",
+        rb"\x08[\x01-\x7f][\x12\x1a\x22\x28\x32\x3a\x62\x72\xa2]",
         "is an ONNX graph: of a BiRefNet give the checkpoint it was made of, .safetensors or "
         ".pth; of a light model only the published file can be registered, such as u2net.onnx",
     ),

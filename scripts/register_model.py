@@ -59,6 +59,8 @@ def ensure(name: str, folder: Path, hub: Hub | None = None) -> RegisteredModel:
             known = resolve(name)
             if is_intact(known):
                 return known
+    size = f"{spec.size_bytes / 1e6:.0f} MB"
+    print(f"Registering {name}: {size}, fetched first if it is not here ...", file=sys.stderr)
     return register(spec, obtain(spec, folder, hub=hub))
 
 
