@@ -56,6 +56,7 @@ from service.lifecycle import (
 )
 from service.logs import LogConfig, check_log_file, set_up_logging
 from service.matting_client import BentoMattingClient
+from service.memory import allowed_bytes
 from service.model_choice import choose_model
 from service.removal.remover import BackgroundRemover, RemoverConfig
 from service.settings import Settings, read_settings
@@ -94,13 +95,20 @@ def _limits(settings: Settings) -> ImageLimits:
     )
 
 
+def _picture_bytes(settings: Settings) -> int:
+    """Memory for pictures; what nobody has set leaves as much again to everything else."""
+    if settings.max_picture_memory_mb is not None:
+        return settings.max_picture_memory_mb * 1024**2
+    return min(settings.num_workers * 1024**3, allowed_bytes() // 2)
+
+
 def _remover_config(settings: Settings) -> RemoverConfig:
     return RemoverConfig(
         limits=_limits(settings),
         timeout_s=settings.processing_timeout_sec,
         workers=settings.num_workers,
         max_queue=settings.max_queue,
-        max_bytes=(settings.max_picture_memory_mb or 1024 * settings.num_workers) * 1024**2,
+        max_bytes=_picture_bytes(settings),
     )
 
 

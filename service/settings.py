@@ -108,7 +108,7 @@ class Settings(BaseSettings):
         default=None,
         ge=64,
         description="Most memory that pictures take while they are worked on, in MiB; others wait. "
-        "Unset: 1024 for each imaging thread.",
+        "Unset: 1024 for each imaging thread, at most half of what the process may have.",
     )
     max_queue: int = Field(
         default=64, ge=1, le=4096, description="Most requests in the service; more get 503."

@@ -38,8 +38,9 @@ def serve(model_store: Path) -> Serve:
     """Start a server of one's own, ready to use: `with serve(BIREFNET_...="..."): ...`."""
 
     @contextmanager
-    def start(**environment: str) -> Iterator[BentoServer]:
-        with BentoServer(model_store, {"BIREFNET_ENGINE": "fake", **environment}) as server:
+    def start(limits: str = "", **environment: str) -> Iterator[BentoServer]:
+        settings = {"BIREFNET_ENGINE": "fake", **environment}
+        with BentoServer(model_store, settings, limits=limits) as server:
             yield server
 
     return start

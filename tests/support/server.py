@@ -44,6 +44,7 @@ class BentoServer:
         environment: `BIREFNET_*` and `LOG_*` of this server; nothing of ours is inherited, and what
             is empty is not there.
         target: What is served; a Bento brings its own code.
+        limits: Words for `ulimit`, such as `-n 256`, that hold for all processes.
 
     Attributes:
         folder: Everything this server writes: `home`, `tmp`, `cache`, and the log.
@@ -56,6 +57,7 @@ class BentoServer:
         models: Path,
         environment: dict[str, str],
         target: str = "service.public:BackgroundRemoval",
+        limits: str = "",
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="e2e-"))  # short: a socket's path has 103 bytes
         self.tmp = self.folder / "tmp"
@@ -65,6 +67,7 @@ class BentoServer:
         self.port = int(environment.get("BIREFNET_PORT", free_port()))
         self._environment = environment
         self._target = target
+        self._limits = limits
         self._log: IO[bytes] | None = None
         self._supervisor: psutil.Popen | None = None
         self._seen: dict[int, psutil.Process] = {}
@@ -104,13 +107,17 @@ class BentoServer:
         }
         self._log = (self.folder / "serve.log").open("wb")
         self._supervisor = psutil.Popen(
-            [sys.executable, "-m", "bentoml", "serve", self._target],
+            [*self._shell(), sys.executable, "-m", "bentoml", "serve", self._target],
             cwd=self.folder,  # not the repository: a developer's .env there must not decide a test
             env={name: value for name, value in environment.items() if value},
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )
+
+    def _shell(self) -> list[str]:
+        """A shell that sets limits and becomes the command that follows."""
+        return ["bash", "-c", f'ulimit {self._limits}; exec "$@"', "bash"] if self._limits else []
 
     def wait_until_ready(self, within_s: float = START_S) -> None:
         """Wait until `/readyz` says 200.
