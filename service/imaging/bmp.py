@@ -32,6 +32,8 @@ _OS2_STRANGE = {3: "a fax inside a BMP", 4: "an OS/2 bitmap compressed as RLE24"
 _DEFAULT_MASKS = {16: (0x7C00, 0x3E0, 0x1F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
 _EMBEDDED_PROFILE = 0x4D424544
 _STRIP_ROWS = 256
+# What a strip, or a piece of run lengths, takes while it is worked on.
+_WORK_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,15 @@ class BmpFile:
         return None
 
     @property
+    def stored_bytes(self) -> int:
+        """Always RGB, with opacity where a mask says where."""
+        return self.width * self.height * (4 if self.masks[3] else 3)
+
+    @property
     def decode_bytes(self) -> int:
-        """The pixels, and one turned copy."""
-        return self.width * self.height * (8 if self.masks[3] else 6)
+        """The pixels, and a copy without padding or the indices of run lengths."""
+        copied = 3 if self.bits == 24 or self.compression in (_RLE8, _RLE4) else 0
+        return self.stored_bytes + _WORK_BYTES + copied * self.width * self.height
 
     def decode(self, data: bytes, check_deadline: CheckDeadline) -> StoredPixels:
         """Decode; see `PictureFile`."""

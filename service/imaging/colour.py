@@ -38,7 +38,9 @@ _SAME_LEVELS = 2
 _SRGB_GAMMA = 0.45455
 _SAME_GAMMA = 0.05
 _GAMMAS = (0.05, 20.0)
-_STRIP_PIXELS = 1_000_000
+_STRIP_PIXELS = 250_000
+# Copies of a strip, most in Pillow's four bytes a pixel.
+_WORK_BYTES_PER_PIXEL = 24
 _MOST_KNOWN = 256
 _KNOWN: dict[bytes, bool] = {}  # whether the profile of a hash is sRGB
 
@@ -52,7 +54,7 @@ def to_srgb(
         colours: ``[H, W]`` grey, ``[H, W, 3]`` RGB or ``[H, W, 4]`` CMYK, uint8.
         tags: What the file says of them.
         adobe_rgb: Whether EXIF says Adobe RGB.
-        check_deadline: Called for every million pixels.
+        check_deadline: Called for every strip.
 
     Returns:
         ``[H, W, 3]`` uint8.
@@ -73,6 +75,11 @@ def to_srgb(
         if image is not None:
             pixels[top : top + rows] = np.asarray(image.convert("RGB"))
     return pixels
+
+
+def conversion_bytes(pixels: int) -> int:
+    """What `to_srgb` takes beside its argument and its result."""
+    return min(pixels, _STRIP_PIXELS) * _WORK_BYTES_PER_PIXEL
 
 
 def _transform(

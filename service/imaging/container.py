@@ -97,8 +97,12 @@ class PictureFile(Protocol):
         """What the file says about its colour space."""
 
     @property
+    def stored_bytes(self) -> int:
+        """Bytes of the pixels as they are stored, opacity included."""
+
+    @property
     def decode_bytes(self) -> int:
-        """Estimate of the most memory that decoding takes at once, pixels included."""
+        """Estimate of the most memory `decode` takes at once, its result included."""
 
     def decode(self, data: bytes, check_deadline: CheckDeadline) -> StoredPixels:
         """Decode the first frame.

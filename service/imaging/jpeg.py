@@ -20,6 +20,7 @@ import simplejpeg
 from PIL import Image
 
 from service.errors import UnsupportedFormat
+from service.imaging.colour import conversion_bytes
 from service.imaging.container import CheckDeadline, ColourTags, StoredPixels, U8Array, WatchedBytes
 from service.imaging.jpeg_markers import JpegLayout, Scan, walk
 
@@ -82,13 +83,19 @@ class JpegFile:
         return len(self.layout.scans)
 
     @property
+    def stored_bytes(self) -> int:
+        """A byte for every component."""
+        return self.width * self.height * len(self.layout.components)
+
+    @property
     def decode_bytes(self) -> int:
         """The pixels, the file once more, and all coefficients where the scans are many."""
-        pixels, n_components = self.width * self.height, len(self.layout.components)
-        total = pixels * n_components + self.layout.kept_bytes
+        pixels, total = self.width * self.height, self.stored_bytes + self.layout.kept_bytes
         if self.scans > 1 or self.layout.frame_kind == _PROGRESSIVE:
             factors = [h * v for _, h, v in self.layout.components]
             total += int(_COEFFICIENT_BYTES * pixels * sum(factors) / max(factors))
+        if len(self.layout.components) == 4:
+            total += 3 * pixels + conversion_bytes(pixels)  # CMYK is always converted
         return total
 
     def decode(self, data: bytes, check_deadline: CheckDeadline) -> StoredPixels:
@@ -111,7 +118,7 @@ class JpegFile:
         if pixels.shape[:2] != (self.height, self.width):
             raise ValueError("the decoder sees another size")
         if n_components == 4:  # stored the way Adobe does: 255 is no ink
-            pixels = cv2.bitwise_not(pixels)
+            cv2.bitwise_not(pixels, dst=pixels)
         return StoredPixels(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 

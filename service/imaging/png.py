@@ -10,6 +10,7 @@ import struct
 import zlib
 from array import array
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -36,8 +37,11 @@ _CHUNK_FRAME_BYTES = 12
 _NOTES = (b"tRNS", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf", b"acTL")
 _MAX_PROFILE_BYTES = 8 * 1024 * 1024
 _PROFILE_NAME_BYTES = 80
-# Pillow keeps RGB in four bytes a pixel, and hands out a copy in three.
-_COPIES_BYTES = {"grey": 2, "deep grey": 4, "colour": 7, "alpha": 12}
+# Bytes per pixel while Pillow's picture is copied into an array, measured: Pillow keeps RGB in four
+# bytes, and the copy exists twice for a moment.
+_COPIES_BYTES = {_GREY: 3, _RGB: 10, _PALETTE: 11, _GREY_ALPHA: 12, _RGBA: 12}
+_DEEP_GREY_BYTES = 7
+_DEEP_COLOUR_KEY_BYTES = 18
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class PngFile:
         """EXIF data, wherever it stands."""
         return self.notes.get(b"eXIf")
 
-    @property
+    @cached_property
     def colour_tags(self) -> ColourTags:
         """The colour chunks; a malformed one says nothing."""
         cicp, gamma = self.notes.get(b"cICP", b""), self.notes.get(b"gAMA", b"")
@@ -98,10 +102,20 @@ class PngFile:
         )
 
     @property
+    def stored_bytes(self) -> int:
+        """Grey or RGB, with opacity where there is some."""
+        grey = self.colour_type in (_GREY, _GREY_ALPHA)
+        alpha = self.colour_type in (_GREY_ALPHA, _RGBA) or b"tRNS" in self.notes
+        return self.width * self.height * ((1 if grey else 3) + alpha)
+
+    @property
     def decode_bytes(self) -> int:
         """Pillow's picture, the arrays made of it, and the compressed data once more."""
-        kind = {_GREY: "deep grey" if self.depth == 16 else "grey", _RGB: "colour"}
-        per_pixel = _COPIES_BYTES[kind.get(self.colour_type, "alpha")]
+        per_pixel = _COPIES_BYTES[self.colour_type]
+        if self.depth == 16 and self.colour_type == _GREY:
+            per_pixel = _DEEP_GREY_BYTES
+        elif self.depth == 16 and self.colour_type == _RGB and b"tRNS" in self.notes:
+            per_pixel = _DEEP_COLOUR_KEY_BYTES
         return self.width * self.height * per_pixel + sum(self.data_bytes)
 
     def decode(self, data: bytes, check_deadline: CheckDeadline) -> StoredPixels:
@@ -113,10 +127,7 @@ class PngFile:
             if self.colour_type == _PALETTE:
                 return StoredPixels(np.asarray(image.convert("RGB")), self._palette_alpha(image))
             if self.colour_type in (_GREY_ALPHA, _RGBA):
-                *colours, alpha = image.split()
-                grey = self.colour_type == _GREY_ALPHA
-                opaque = colours[0] if grey else Image.merge("RGB", colours)
-                return StoredPixels(np.asarray(opaque), np.asarray(alpha))
+                return _split_alpha(np.asarray(image), grey=self.colour_type == _GREY_ALPHA)
             if self.colour_type == _RGB:
                 colours_8 = np.asarray(image)
                 return StoredPixels(colours_8, self._colour_key(colours_8, data, check_deadline))
@@ -260,6 +271,13 @@ def _grey(image: Image.Image, depth: int) -> tuple[U8Array, Samples]:
     if depth < 16:
         return levels, levels
     return np.asarray(cv2.convertScaleAbs(levels, alpha=255 / 65535), np.uint8), levels
+
+
+def _split_alpha(samples: U8Array, *, grey: bool) -> StoredPixels:
+    """Opacity is the last channel; Pillow makes grey of 16 bits RGB."""
+    colours = cv2.extractChannel(samples, 0) if grey else cv2.cvtColor(samples, cv2.COLOR_RGBA2RGB)
+    alpha = cv2.extractChannel(samples, samples.shape[2] - 1)
+    return StoredPixels(np.asarray(colours, np.uint8), np.asarray(alpha, np.uint8))
 
 
 def _equal(samples: Samples, value: int | list[int]) -> U8Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -20,6 +21,8 @@ _FRAME_HEADER_BYTES = 16
 _ALPHA_FLAG = 0x10
 _KEY_FRAME_START = b"\x9d\x01\x2a"
 _LOSSLESS_SIGNATURE = 0x2F
+# Two canvases, the bytes handed out and Pillow's file and picture of them: four each.
+_COPIES_BYTES = 20
 _FOURTEEN_BITS = 0x3FFF
 # Of a still picture there are six, of an animation one a frame.
 _MAX_CHUNKS = 100_000
@@ -79,10 +82,16 @@ class WebpFile:
         return 1
 
     @property
+    def stored_bytes(self) -> int:
+        """RGB, with opacity where there is some or a frame leaves some of the canvas."""
+        whole = (self.first.width, self.first.height) == (self.width, self.height)
+        return self.width * self.height * (3 if whole and not self.first.has_alpha else 4)
+
+    @property
     def decode_bytes(self) -> int:
         """Libwebp's canvas twice, Pillow's copies of it, and the arrays made of them."""
-        coded = self.first.end - self.first.at
-        return self.width * self.height * (24 if self.first.has_alpha else 19) + 3 * coded
+        frame = self.first.width * self.first.height
+        return frame * _COPIES_BYTES + self.stored_bytes + 3 * (self.first.end - self.first.at)
 
     def decode(self, data: bytes, check_deadline: CheckDeadline) -> StoredPixels:
         """Decode; see `PictureFile`. What the first frame leaves of the canvas is transparent."""
@@ -93,9 +102,9 @@ class WebpFile:
             if image.mode != "RGBA":
                 colours, alpha = np.asarray(image.convert("RGB")), None
             else:
-                *channels, opacity = image.split()
-                colours = np.asarray(Image.merge("RGB", channels))
-                alpha = np.asarray(opacity)
+                rgba = np.asarray(image)
+                colours = np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), np.uint8)
+                alpha = np.asarray(cv2.extractChannel(rgba, 3), np.uint8)
         if (self.first.height, self.first.width) == (self.height, self.width):
             return StoredPixels(colours, alpha)
         canvas = np.zeros((self.height, self.width, 3), np.uint8)

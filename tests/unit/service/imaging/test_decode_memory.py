@@ -1,0 +1,108 @@
+"""What the header says decoding takes is near what it takes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from service.imaging.guard import ImageLimits, inspect
+from tests.support.pictures import make_png, png_chunk, save, with_orientation
+
+HEIGHT, WIDTH = 1500, 2000
+LIMITS = ImageLimits(max_ratio=1e9)
+
+# tracemalloc does not see what C libraries allocate; the kernel's high-water mark does.
+MEASURE = """
+import json, sys
+from service.imaging.decode import decode
+from service.imaging.guard import ImageLimits, inspect
+from service.removal.admission import return_freed_memory
+
+def resident(field):
+    lines = open("/proc/self/status").read().splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1]) * 1024
+
+grown = {}
+for round in range(2):  # the first time, libraries load
+    for name in sys.argv[1:]:
+        data = open(name, "rb").read()
+        header = inspect(data, ImageLimits(max_ratio=1e9))
+        return_freed_memory()
+        open("/proc/self/clear_refs", "w").write("5")
+        before = resident("VmRSS")
+        decode(data, header)
+        grown[name] = resident("VmHWM") - before
+print(json.dumps(grown))
+"""
+
+
+def make_smooth(mode: str = "RGB") -> Image.Image:
+    small = np.random.default_rng(0).integers(0, 256, (15, 20, 4), dtype=np.uint8)
+    return Image.fromarray(small).convert(mode).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
+
+
+def make_deep_png(colour_type: int, channels: int, *extra: bytes) -> bytes:
+    row = b"\0" + bytes(range(200)) * (WIDTH * channels * 2 // 200)
+    return make_png(WIDTH, HEIGHT, 16, colour_type, row * HEIGHT, *extra)
+
+
+def make_files() -> dict[str, bytes]:
+    colour = make_smooth()
+    png = save(colour, "PNG", compress_level=1)
+    linear = png_chunk(b"gAMA", (100_000).to_bytes(4, "big"))
+    return {
+        "baseline": save(colour, "JPEG"),
+        "progressive": save(colour, "JPEG", progressive=True, subsampling=0),
+        "turned": save(colour, "JPEG", exif=with_orientation(6)),
+        "grey jpeg": save(make_smooth("L"), "JPEG"),
+        "cmyk": save(colour.convert("CMYK"), "JPEG"),
+        "png": png,
+        "linear png": png[:33] + linear + png[33:],
+        "palette": save(
+            colour.quantize(64, method=Image.Quantize.FASTOCTREE), "PNG", transparency=3
+        ),
+        "rgba of 16 bits": make_deep_png(6, 4),
+        "rgb of 16 bits with a transparent colour": make_deep_png(
+            2, 3, png_chunk(b"tRNS", bytes(6))
+        ),
+        "webp": save(colour, "WEBP", method=0),
+        "webp with alpha": save(make_smooth("RGBA"), "WEBP", method=0),
+        "bmp": save(colour, "BMP"),
+    }
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_estimate_is_near_the_memory_that_decoding_takes(tmp_path: Path) -> None:
+    files = {tmp_path / f"{i}": (name, data) for i, (name, data) in enumerate(make_files().items())}
+    for path, (_, data) in files.items():
+        path.write_bytes(data)
+    measured = json.loads(
+        subprocess.run(
+            [sys.executable, "-c", MEASURE, *map(str, files)],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=Path(__file__).parents[4],
+        ).stdout
+    )
+    wrong = {}
+    for path, (name, data) in files.items():
+        ratio = inspect(data, LIMITS).decode_bytes / measured[str(path)]
+        if not 0.8 <= ratio <= 3:
+            wrong[name] = round(ratio, 2)
+    assert not wrong
+
+
+def test_many_scans_and_deep_samples_are_counted() -> None:
+    colour = make_smooth()
+    baseline, progressive = (
+        inspect(save(colour, "JPEG", progressive=many, subsampling=0), LIMITS).decode_bytes
+        for many in (False, True)
+    )
+    assert progressive - baseline > 5 * HEIGHT * WIDTH  # two bytes for each of three coefficients
