@@ -221,11 +221,15 @@ def _check_complete(layout: JpegLayout) -> None:
 
 
 def _has_every_interval(data: bytes, layout: JpegLayout) -> bool:
-    """Whether the scans have all of the restart markers that a whole picture has."""
+    """Whether the scans have all of the restart markers that a whole picture has, in their order.
+
+    More may follow: bytes behind the picture look like anything.
+    """
     for scan in layout.scans:
         if scan.restart_interval:
             wanted = -(-_units(scan, layout) // scan.restart_interval) - 1
-            if len(_RESTART.findall(data, scan.data_at, scan.data_end)) != wanted:
+            found = _RESTART.findall(data, scan.data_at, scan.data_end)[:wanted]
+            if found != [bytes((0xFF, 0xD0 + i % 8)) for i in range(wanted)]:
                 return False
     return True
 
