@@ -249,7 +249,7 @@ def test_megabytes_of_run_lengths_take_no_time(code: bytes) -> None:
 
 @pytest.mark.parametrize(("size", "compression"), [(40, 4), (40, 5), (64, 3), (64, 4)])
 def test_a_rare_way_to_store_is_called_by_its_name(size: int, compression: int) -> None:
-    with pytest.raises(UnsupportedFormat, match="inside a BMP|OS/2"):
+    with pytest.raises(UnsupportedFormat, match=r"inside a BMP|OS/2"):
         inspect(make_bmp(make_header(size, 24, compression), BGR), LIMITS)
 
 

@@ -320,3 +320,87 @@ def test_an_interlaced_png_has_its_pixels() -> None:
     header = bytes(data[16:28]) + b"\x01"
     data[8:33] = png_chunk(b"IHDR", header)
     assert np.array_equal(read(bytes(data)).pixels, pixels)
+
+
+class TimeIsUp(TimeoutError):
+    """An OSError, like those decoders raise and catch."""
+
+
+def make_every_kind() -> dict[str, bytes]:
+    noise = np.random.default_rng(0).integers(0, 256, (600, 700, 3), dtype=np.uint8)
+    image = Image.fromarray(noise)
+    wide = make_wide_profile(1.1, 1.05)
+    return {
+        "jpeg": save(image, "JPEG"),
+        "jpeg with a profile": save(image, "JPEG", icc_profile=wide),
+        "png": save(image, "PNG"),
+        "webp": save(image, "WEBP"),
+        "bmp": save(image, "BMP"),
+        "bmp with a palette": save(image.convert("L"), "BMP"),
+    }
+
+
+@pytest.mark.parametrize("name", make_every_kind())
+def test_the_end_of_the_time_ends_decoding_and_comes_through_unchanged(name: str) -> None:
+    data = make_every_kind()[name]
+    header = inspect(data, ImageLimits())
+    asked = 0
+
+    def count() -> None:
+        nonlocal asked
+        asked += 1
+
+    decode(data, header, count)
+    assert asked >= 2
+    for last in range(asked):
+        late, left = TimeIsUp(), last
+
+        def check(late: TimeIsUp = late) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise late
+
+        with pytest.raises(TimeIsUp) as ended:
+            decode(data, header, check)
+        assert ended.value is late
+
+
+def test_want_of_memory_is_not_a_damaged_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = make_image("PNG")
+    header = inspect(data, ImageLimits())
+    refused = OSError("out of memory when reading image file")  # as Pillow says it
+
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    def fail(*_: object) -> None:
+        raise refused
+
+    monkeypatch.setattr(type(header.file), "decode", fail)
+    with pytest.raises(CorruptImage):
+        decode(data, header)
+    monkeypatch.setattr(np, "empty", no_memory)
+    with pytest.raises(MemoryError):
+        decode(data, header)
+
+
+def test_a_picture_with_alpha_shows_a_ground_where_it_hides_colours() -> None:
+    rgba = np.dstack([make_array(), np.zeros((96, 128), np.uint8)])
+    rgba[20:60, 30:90, 3] = 255
+    rgba[10:20, 30:90, 3] = 100
+    source = read(save(Image.fromarray(rgba), "PNG"))
+    seen = source.as_seen()
+    assert len(np.unique(seen.pixels[rgba[..., 3] == 0], axis=0)) == 1
+    assert np.array_equal(seen.pixels[20:60, 30:90], rgba[20:60, 30:90, :3])
+    assert seen.as_seen() is seen
+    estimated = np.zeros_like(seen.pixels)
+    own = seen.with_own_colours(estimated)
+    assert np.array_equal(own[10:20, 30:90], rgba[10:20, 30:90, :3])
+    assert not own[20:60, 30:90].any()
+
+
+def test_a_picture_without_alpha_is_seen_as_it_is() -> None:
+    source = read(make_image("PNG"))
+    assert source.as_seen() is source
+    assert source.with_own_colours(source.pixels) is source.pixels

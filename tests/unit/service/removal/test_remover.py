@@ -104,6 +104,31 @@ async def test_what_was_transparent_stays_so(remover: BackgroundRemover) -> None
     assert alpha[60, 105] == 255
 
 
+@pytest.mark.parametrize("hidden", [0, 90, 255])
+@pytest.mark.parametrize("shade", [0, 30, 240, 255])
+async def test_what_lies_hidden_changes_nothing(
+    remover: BackgroundRemover, matting: FakeMattingClient, shade: int, hidden: int
+) -> None:
+    alpha = np.zeros((120, 160), np.uint8)
+    alpha[30:90, 40:120] = 255
+    alpha[28:30, 40:120] = 120
+    results = []
+    for under in (hidden, 77):
+        colours = np.where(alpha[..., None] > 0, shade, under).astype(np.uint8)
+        rgba = np.dstack([colours, colours, colours, alpha])
+        results.append((await remover.remove(save(Image.fromarray(rgba), "PNG"), PLAIN)).png)
+    assert results[0] == results[1]
+    cutout = pixels_of(results[0])
+    assert (cutout[..., 3] <= alpha).all()
+    assert not cutout[alpha == 0].any()
+
+
+async def test_a_picture_of_which_nothing_is_seen_gives_nothing(remover: BackgroundRemover) -> None:
+    rgba = np.dstack([make_portrait(), np.zeros((120, 160), np.uint8)])
+    result = await remover.remove(save(Image.fromarray(rgba), "PNG"), PLAIN)
+    assert not pixels_of(result.png).any()
+
+
 async def test_a_picture_without_a_subject_is_not_stretched(remover: BackgroundRemover) -> None:
     dim = save(Image.fromarray(np.full((80, 80, 3), 3, np.uint8)), "PNG")
     assert pixels_of((await remover.remove(dim, PLAIN)).png)[..., 3].max() <= 3
