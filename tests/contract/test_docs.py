@@ -95,6 +95,25 @@ def test_every_link_between_pages_leads_somewhere(root: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_every_link_to_a_heading_leads_to_one(root: Path) -> None:
+    for page in [*(root / "docs").rglob("*.md"), *root.glob("*.md"), *root.glob("*/README.md")]:
+        for target, heading in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text()):
+            there = page.parent / target if target else page
+            headings = re.findall(r"^#+ (.+)$", there.read_text(), re.MULTILINE)
+            anchors = {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+            assert heading in anchors, f"{page.name} links to {target}#{heading}"
+
+
+def test_every_file_a_page_names_exists(root: Path) -> None:
+    for page in [*(root / "docs").glob("*.md"), *root.glob("*.md"), *root.glob("*/README.md")]:
+        if page.name == "CHANGELOG.md":
+            continue  # it tells of files that were
+        for name in re.findall(
+            r"`((?:service|models|scripts|tests|examples)/[\w/.]+)`", page.read_text()
+        ):
+            assert (root / name).exists(), f"{page.name} names {name}"
+
+
 def test_every_page_is_linked_from_another(root: Path) -> None:
     pages = {*(root / "docs").rglob("*.md"), root / "README.md"}
     linked = {
