@@ -98,7 +98,7 @@ lock: .venv/.dev ## resolve the dependencies anew
 
 clean: ## remove the environment and everything built here
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
-	@echo "Left: models in $${BENTOML_HOME:-$$HOME/bentoml}, downloads in data/models, compiled models in" \
+	@echo "Not touched: models in $${BENTOML_HOME:-$$HOME/bentoml}, downloads in data/models, compiled models in" \
 		"$${BIREFNET_CACHE_DIR:-$$HOME/.cache/birefnet-background-removal}. make clean-all lists and removes them."
 
 clean-all: .venv/.base ## list what else is kept (models, cache); remove all: make clean-all CONFIRM=yes

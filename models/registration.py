@@ -52,7 +52,10 @@ def register(spec: ModelSpec, checkpoint: Path) -> RegisteredModel:
     """
     sha256 = sha256_of(checkpoint)
     if spec.sha256 not in (None, sha256):
-        raise CheckpointError(f"{checkpoint.name} is not {spec.name} of the catalogue")
+        raise CheckpointError(
+            f"{checkpoint.name} is not {spec.name} of the catalogue, its SHA-256 differs; "
+            f"to fetch that one: make model MODEL={spec.name}"
+        )
     with _one_at_a_time():
         folder = folder_of(spec.name) / version_of(sha256)
         known = open_entry(folder, spec)
