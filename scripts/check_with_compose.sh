@@ -7,7 +7,7 @@ export COMPOSE_PROJECT_NAME=$name COMPOSE_FILE=$work/deploy/compose.yaml:$compos
 compose_up() {
     cp -r deploy "$work/deploy"
     echo "services: {cpu: {image: '$image'}}" >"$compose_image"
-    set_up "PUBLISH=127.0.0.1:$port-$((port + 1))"
+    set_up
     compose up -d --wait --wait-timeout 120
     wait_for_cutout "$(docker compose ps -q cpu)"
     look_inside "$(docker compose ps -q cpu)"

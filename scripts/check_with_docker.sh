@@ -111,7 +111,7 @@ start() {
 wait_for_cutout() {
     local container=$1 started=$EPOCHREALTIME
     until remove "$photo" "$work/cutout.png" 2>/dev/null; do
-        [ "$(seconds_since "$started" | cut -d. -f1)" -lt 60 ] || lose "$container" "no cutout after 60 s"
+        [ "$(seconds_since "$started" | cut -d. -f1)" -lt 120 ] || lose "$container" "no cutout after 120 s"
         case $(state "$container" Status) in
             running | restarting) sleep 0.1 ;;
             *) lose "$container" "the container ended" ;;
