@@ -80,7 +80,7 @@ image: builder bento ## build the container image with docker, podman or buildah
 	BUILDAH_FORMAT=docker .venv/bin/bentoml containerize background_removal:latest \
 		--backend $$builder -t $(IMAGE):$(FLAVOUR) -t $(IMAGE):$(VERSION)-$(FLAVOUR) >/dev/null
 	@echo "Built $(IMAGE):$(FLAVOUR), and as $(VERSION)-$(FLAVOUR). To run it:"
-	@echo "docker run --read-only --restart unless-stopped -p 55433:55433 -v birefnet:/data $(IMAGE):$(FLAVOUR)"
+	@echo "docker run --init --read-only --restart unless-stopped -p 55433:55433 -v birefnet:/data $(IMAGE):$(FLAVOUR)"
 
 builder:
 	@$(BUILDER)

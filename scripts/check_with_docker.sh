@@ -23,7 +23,7 @@ name=birefnet-check-$$
 image=$name:cpu
 port=$(free_pair)
 address=http://127.0.0.1:$port
-run=(--read-only --cap-drop ALL --security-opt no-new-privileges)
+run=(--init --read-only --cap-drop ALL --security-opt no-new-privileges)
 unlimited=(BIREFNET_RATE_LIMIT_PER_MINUTE=0 BIREFNET_RATE_LIMIT_PER_SECOND=0 BIREFNET_MAX_IN_FLIGHT_PER_CLIENT=0)
 . scripts/check_with_compose.sh
 
@@ -42,6 +42,7 @@ main() {
     step "kill -9 of process 1" kill_first
     step "docker kill, docker start" kill_container
     step "docker stop with calls in flight" stop docker stop -t 120 "$name"
+    step "docker stop while it starts" stop_early
     step "Compose: up, until healthy" compose_up
     step "Compose: a setting" change_setting
     step "Compose: a misspelt setting" misspell_setting
@@ -68,6 +69,10 @@ inventory() {
     docker volume ls -q
     docker network ls -q --no-trunc
     docker images -aq --no-trunc
+    build_cache
+}
+
+build_cache() {
     docker system df -v --format '{{range .BuildCache}}{{println .ID}}{{end}}' | sed '/^$/d'
 }
 
@@ -264,12 +269,26 @@ stop() {
     echo "    three calls came back; it took $(seconds_since "$started" | cut -c1-4) s"
 }
 
+# Its end is a matter of moments, whenever the signal comes.
+stop_early() {
+    local after started
+    for after in 0 0.5 1 2 4; do
+        docker start "$name" >/dev/null
+        sleep "$after"
+        started=$EPOCHREALTIME
+        docker stop -t 60 "$name" >/dev/null
+        [ "$(seconds_since "$started" | cut -d. -f1)" -lt 30 ] || lose "$name" "a stop $after s after the start was lost"
+        echo "    $after s after the start: ended after $(seconds_since "$started" | cut -c1-4) s"
+    done
+}
+
 in_progress() {
     curl -sS --fail "$address/metrics" | awk '/^background_removal_requests_in_progress / { print int($2) }'
 }
 
 clean_up() {
     local unwanted
+    [ -s "$work/before" ] || { rm -rf "$work"; return; } # nothing was begun
     wait
     [ ! -e "$compose_image" ] || docker compose --progress quiet down -v >/dev/null 2>&1
     docker rm -f "$name" "$name-gpu" "$name-refused" >/dev/null 2>&1 || true
@@ -278,16 +297,15 @@ clean_up() {
     [ ! -e "$work/made-base" ] || unwanted+=" $(base_name)"
     [ -z "$unwanted" ] || docker rmi $unwanted >/dev/null
     remove_build_cache
-    if [ -s "$work/before" ] && inventory | grep -vxFf "$work/before"; then fail "this is left on the engine"; fi
+    if inventory | grep -vxFf "$work/before"; then fail "this is left on the engine"; fi
     rm -rf "$work"
 }
 
 # What was built upon another entry goes before it.
 remove_build_cache() {
     local entry
-    [ -s "$work/before" ] || return 0
     for _ in $(seq 30); do
-        entry=$(inventory | grep -vxFf "$work/before") || return 0
+        entry=$(build_cache | grep -vxFf "$work/before") || return 0
         for entry in $entry; do docker builder prune -af --filter "id=$entry" >/dev/null; done
     done
 }

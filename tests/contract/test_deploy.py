@@ -162,3 +162,4 @@ def test_a_stop_is_given_the_longest_deadline_there_can_be(
         if hasattr(bound, "le")
     )
     assert grace_s > 4 * longest_s
+    assert compose["services"][flavour]["init"]  # process 1 heeds no signal before it has asked
