@@ -224,11 +224,11 @@ def _split_jpeg(data: bytes) -> list[bytes]:
     """Markers with what belongs to them, entropy-coded data included."""
     starts = [0]
     at = 2
-    while 0 <= at < len(data) - 4:
+    while 0 <= at < len(data) - 1:
         if data[at] == 0xFF and data[at + 1] not in (0, 0xFF):
             starts.append(at)
             bare = data[at + 1] == 1 or 0xD0 <= data[at + 1] <= 0xD9
-            at += 2 if bare else 2 + int(struct.unpack_from(">H", data, at + 2)[0])
+            at += 2 if bare else 2 + int.from_bytes(data[at + 2 : at + 4])
         else:
             at = data.find(b"\xff", at + 1)
     return [data[a:b] for a, b in zip(starts, [*starts[1:], len(data)], strict=True)]

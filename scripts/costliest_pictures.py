@@ -1,0 +1,229 @@
+"""The dearest file of at most 10 MB: how much CPU time can one accepted picture take?
+
+`python -m scripts.costliest_pictures --minutes 30` measures guard and decoder alone on a table of
+files made to be dear, then turns the numbers of their recipes, and the bytes of the dearest files,
+for as long as it is given, and keeps what costs more. `--checkout FOLDER` measures another version.
+Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+from scripts.arguments import positive
+from scripts.cost_meter import ACCEPTED, Cost, CostMeter
+from scripts.costly_jpegs import jpeg_recipes
+from scripts.costly_others import bmp_recipes, webp_recipes
+from scripts.costly_pngs import png_recipes
+from scripts.costly_recipe import Recipe
+from scripts.machine import Machine, describe_machine
+from scripts.mutations import mutate
+from scripts.processes import REPOSITORY, stop_by_itself
+
+#: What the worst accepted file may cost.
+AIM_S = 3.0
+_MARGIN_MINUTES = 30
+_BYTES_SHARE = 0.25  # of the climb's steps
+_RIVALS = 4
+_TRIES = 2
+
+
+@dataclass(frozen=True)
+class Row:
+    """One file measured.
+
+    Attributes:
+        recipe: Name of its recipe.
+        numbers: What the recipe was given.
+        n_bytes: Its length.
+        cost: What it cost.
+        damage: What was done to its bytes, if anything.
+    """
+
+    recipe: str
+    numbers: dict[str, int]
+    n_bytes: int
+    cost: Cost
+    damage: str = ""
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the service would have gone on with it; one that never ends counts as well."""
+        return self.cost.is_accepted
+
+    def as_markdown(self) -> str:
+        """A row of the table."""
+        cost, size = self.cost, f"{self.n_bytes / 1024:,.0f} KB"
+        dear = (
+            f"**{cost.cpu_s:.2f}**"
+            if self.is_accepted and cost.cpu_s > AIM_S
+            else f"{cost.cpu_s:.2f}"
+        )
+        return f"| {self.recipe} | {size} | {cost.outcome} | {dear} | {cost.peak_mb:.0f} |"
+
+
+class Climb:
+    """Keeps the dearest accepted file of each recipe.
+
+    Args:
+        meter: Measures.
+        seed: Decides what is tried.
+        folder: For the file under measurement.
+    """
+
+    def __init__(self, meter: CostMeter, seed: int, folder: Path) -> None:
+        self._meter, self._file = meter, folder / "candidate"
+        self._random = Random(seed)  # noqa: S311  # a search to repeat, not a secret
+        self.best: dict[str, tuple[Row, bytes]] = {}
+        self.tried = 0
+
+    def measure(self, recipe: Recipe, numbers: dict[str, int]) -> Row:
+        """Measure one file of a recipe."""
+        return self._weigh(recipe.name, numbers, recipe.make(numbers))
+
+    def run(self, known: list[Recipe], seconds: float) -> Iterator[Row]:
+        """Search for so long; yields what costs more than its recipe's dearest so far."""
+        by_name = {recipe.name: recipe for recipe in known}
+        give_up = time.monotonic() + seconds
+        while time.monotonic() < give_up:
+            dearest = self.best.get(recipe_name := self._choose(known))
+            started_from = dearest[0].cost.cpu_s if dearest else 0.0
+            row = self._step(by_name[recipe_name])
+            if row is not None and row.is_accepted and row.cost.cpu_s > started_from:
+                yield row
+
+    def _choose(self, known: list[Recipe]) -> str:
+        """Some recipe; a dear one more often."""
+        rivals = self._random.sample(known, min(_RIVALS, len(known)))
+        return max((r.name for r in rivals), key=self._cost_of)
+
+    def _cost_of(self, name: str) -> float:
+        return self.best[name][0].cost.cpu_s if name in self.best else 0.0
+
+    def _step(self, recipe: Recipe) -> Row | None:
+        """Turn some numbers or damage the dearest file's bytes; None where no file comes of it."""
+        dearest = self.best.get(recipe.name)
+        if dearest is not None and self._random.random() < _BYTES_SHARE:
+            row, data = dearest
+            changed, done = mutate(data, [kept for _, kept in self.best.values()], self._random)
+            return self._weigh(recipe.name, row.numbers, changed, f"{row.damage} {done}".strip())
+        numbers = dict(dearest[0].numbers) if dearest else recipe.defaults()
+        for name in self._random.sample(
+            list(numbers), self._random.randint(1, min(3, len(numbers)))
+        ):
+            numbers[name] = self._turned(numbers[name], recipe.bounds[name])
+        try:
+            return self.measure(recipe, numbers)
+        except (ValueError, OSError, MemoryError, IndexError):  # an encoder's, for odd numbers
+            return None
+
+    def _turned(self, value: int, bounds: tuple[int, int, int]) -> int:
+        _, least, most = bounds
+        turned = self._random.choice(
+            (
+                self._random.randint(least, most),
+                round(value * self._random.choice((0.5, 0.8, 1.25, 2.0))),
+                value + self._random.choice((-1, 1)),
+                most,
+            )
+        )
+        return min(most, max(least, turned))
+
+    def _weigh(self, name: str, numbers: dict[str, int], data: bytes, damage: str = "") -> Row:
+        self.tried += 1
+        self._file.write_bytes(data)
+        cost = self._meter.measure(self._file)
+        if cost.outcome == ACCEPTED and cost.cpu_s > self._cost_of(name):
+            for _ in range(_TRIES - 1):  # others at work on the machine make everything dearer
+                again = self._meter.measure(self._file)
+                cost = min(cost, again, key=lambda measured: measured.cpu_s)
+        row = Row(name, numbers, len(data), cost, damage)
+        if cost.is_accepted and cost.cpu_s > self._cost_of(name):
+            self.best[name] = (row, data)
+        return row
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, measure, climb, print and write; 1 if an accepted file costs more than the aim."""
+    options = _parse(arguments)
+    stop_by_itself(options.minutes + _MARGIN_MINUTES)
+    machine = describe_machine()
+    known = [*jpeg_recipes(), *png_recipes(), *webp_recipes(), *bmp_recipes()]
+    if options.only:
+        known = [recipe for recipe in known if options.only in recipe.name]
+    with (
+        tempfile.TemporaryDirectory(prefix="costliest-") as scratch,
+        closing(CostMeter(options.checkout.resolve())) as meter,
+    ):
+        climb = Climb(meter, options.seed, Path(scratch))
+        rows = []
+        for recipe in known:
+            rows.append(climb.measure(recipe, recipe.defaults()))
+            print(rows[-1].as_markdown(), file=sys.stderr, flush=True)
+        found = []
+        for row in climb.run(known, 60.0 * options.minutes):
+            found.append(row)
+            print(f"{row.as_markdown()} {row.numbers} {row.damage}", file=sys.stderr, flush=True)
+    best = max(climb.best.values(), key=lambda kept: kept[0].cost.cpu_s, default=None)
+    report = _report(options, machine, rows, climb, best[0] if best else None)
+    print(report)
+    if options.out:
+        kept = {"rows": [asdict(row) for row in rows], "found": [asdict(row) for row in found]}
+        options.out.with_name(f"{options.out.name}.json").write_text(json.dumps(kept) + "\n")
+        options.out.with_name(f"{options.out.name}.md").write_text(report)
+    if options.keep and best:
+        options.keep.write_bytes(best[1])
+    return int(best is not None and best[0].cost.cpu_s > AIM_S)
+
+
+def _report(
+    options: argparse.Namespace, machine: Machine, rows: list[Row], climb: Climb, worst: Row | None
+) -> str:
+    lines = [
+        f"# What one picture can cost, {datetime.now(UTC):%Y-%m-%d}",
+        "",
+        *machine.as_markdown(),
+        f"- Guard and decoder in one thread; seed {options.seed}; {climb.tried} files measured",
+        "",
+        "| file | size | outcome | CPU s | peak MB |",
+        "|---|---|---|---|---|",
+        *(row.as_markdown() for row in sorted(rows, key=lambda row: -row.cost.cpu_s)),
+        "",
+    ]
+    if options.minutes:
+        lines += [f"The dearest of each recipe after {options.minutes} minutes of search:", ""]
+        lines += ["| file | size | outcome | CPU s | peak MB |", "|---|---|---|---|---|"]
+        kept = sorted((row for row, _ in climb.best.values()), key=lambda row: -row.cost.cpu_s)
+        lines += [*(row.as_markdown() for row in kept[:15]), ""]
+    if worst is not None:
+        cost = worst.cost
+        lines.append(
+            f"Worst accepted: {cost.cpu_s:.2f} s of CPU time, {worst.n_bytes / 1024:,.0f} KB, "
+            f"{worst.recipe} {worst.numbers} {worst.damage}".rstrip()
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--checkout", type=Path, default=REPOSITORY, metavar="FOLDER")
+    parser.add_argument("--minutes", type=int, default=30, help="of search (default: 30)")
+    parser.add_argument("--seed", type=positive, default=1, help="of the search (default: 1)")
+    parser.add_argument("--only", metavar="WORD", help="recipes with this in their name")
+    parser.add_argument("--out", type=Path, metavar="STEM", help="files to write, without suffix")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="for the dearest file")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
