@@ -49,7 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
             return 1
         print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
     if options.json:
-        kept = {name: [asdict(figure) for figure in found] for name, found in figures.items()}
+        kept = (
+            json.loads(options.json.read_text()) if options.only and options.json.exists() else {}
+        )
+        kept |= {name: [asdict(figure) for figure in found] for name, found in figures.items()}
         options.json.write_text(json.dumps(kept, indent=2) + "\n")
     before = json.loads(options.before.read_text()) if options.before else {}
     print("\n".join([f"{datetime.now(UTC):%Y-%m-%d}", "", *machine.as_markdown(), ""]))
@@ -92,7 +95,7 @@ def _spoken(figure: Figure | None) -> str:
 def _attacks(options: argparse.Namespace) -> dict[str, Attack]:
     return {
         "listeners": by_callers.listeners,
-        "clients": partial(by_callers.clients, n_clients=options.clients, seconds=150),
+        "clients": partial(by_callers.clients, n_clients=options.clients, seconds=200),
         "growth": partial(by_callers.growth, n_requests=options.requests, seconds=240),
         "uploads": by_callers.uploads,
         "silent": partial(by_callers.silent, seconds=40),
@@ -108,7 +111,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--checkout", type=Path, default=REPOSITORY, metavar="FOLDER")
     parser.add_argument("--clients", type=positive, default=20_000, help="of the attack `clients`")
     parser.add_argument("--requests", type=positive, default=30_000, help="of the attack `growth`")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures there")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="keep the figures there; --only replaces its own"
+    )
     parser.add_argument("--before", type=Path, metavar="FILE", help="figures to put beside")
     names = list(_attacks(argparse.Namespace(clients=1, requests=1)))
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=str(names))

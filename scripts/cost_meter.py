@@ -12,8 +12,6 @@ from pathlib import Path
 
 import psutil
 
-#: CPU seconds after which a file is given up, and its process killed.
-GIVE_UP_S = 60.0
 #: The outcome of a file that was decoded.
 ACCEPTED = "accepted"
 _POLL_S = 0.2
@@ -47,10 +45,11 @@ class CostMeter:
 
     Args:
         checkout: Root of the repository whose service reads them.
+        give_up_s: CPU seconds after which a file is given up, and the process killed.
     """
 
-    def __init__(self, checkout: Path) -> None:
-        self._checkout = checkout
+    def __init__(self, checkout: Path, give_up_s: float) -> None:
+        self._checkout, self._give_up_s = checkout, give_up_s
         self._worker = self._start()
 
     def measure(self, file: Path) -> Cost:
@@ -66,7 +65,7 @@ class CostMeter:
         except BrokenPipeError:
             return self._gave_up("crashed", process, before_s)
         while not select.select([told], [], [], _POLL_S)[0]:
-            if _cpu_s(process) - before_s > GIVE_UP_S:
+            if _cpu_s(process) - before_s > self._give_up_s:
                 return self._gave_up(_NEVER, process, before_s)
         line = told.readline()
         if not line:

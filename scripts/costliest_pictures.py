@@ -163,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
         known = [recipe for recipe in known if options.only in recipe.name]
     with (
         tempfile.TemporaryDirectory(prefix="costliest-") as scratch,
-        closing(CostMeter(options.checkout.resolve())) as meter,
+        closing(CostMeter(options.checkout.resolve(), options.give_up)) as meter,
     ):
         climb = Climb(meter, options.seed, Path(scratch))
         rows = []
@@ -218,6 +218,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--checkout", type=Path, default=REPOSITORY, metavar="FOLDER")
     parser.add_argument("--minutes", type=int, default=30, help="of search (default: 30)")
+    parser.add_argument(
+        "--give-up", type=float, default=60, metavar="S", help="CPU seconds (default: 60)"
+    )
     parser.add_argument("--seed", type=positive, default=1, help="of the search (default: 1)")
     parser.add_argument("--only", metavar="WORD", help="recipes with this in their name")
     parser.add_argument("--out", type=Path, metavar="STEM", help="files to write, without suffix")
