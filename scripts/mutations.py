@@ -38,6 +38,9 @@ _MAGICS = (
     b"II*\0",
     b"%PDF-1.7\n",
 )
+# How our formats begin, and over how many bytes that goes.
+_OURS = ((PNG_MAGIC, 8), (b"\xff\xd8\xff", 3), (b"RIFF", 12), (b"BM", 2))
+_KEEP_MAGIC = 0.85
 _HEAD = 160  # bytes where most formats keep what they say of themselves
 
 Mutation = Callable[[bytes, Sequence[bytes], Random], bytes]
@@ -54,6 +57,7 @@ def mutate(data: bytes, others: Sequence[bytes], random: Random) -> tuple[bytes,
     Returns:
         What became of it, and the names of what was done.
     """
+    start = data[: next((n for magic, n in _OURS if data.startswith(magic)), 0)]
     done = []
     for _ in range(random.choice((1, 1, 1, 2, 3, 5))):
         mutation = random.choice(_MUTATIONS)
@@ -61,6 +65,8 @@ def mutate(data: bytes, others: Sequence[bytes], random: Random) -> tuple[bytes,
         if 0 < len(damaged) <= _MOST_BYTES:
             data = damaged
             done.append(mutation.__name__)
+    if random.random() < _KEEP_MAGIC:  # else every fourth file would be refused for its start
+        data = start + data[len(start) :]
     return data, "+".join(done)
 
 
