@@ -63,6 +63,7 @@ def test_silent_connections_do_not_keep_anybody_out(serve: Serve) -> None:
         assert len(server.log()) < 300_000
 
 
+@pytest.mark.full
 def test_stalled_uploads_make_room_for_one_that_arrives(serve: Serve) -> None:
     stalled = multipart(bytes(9 * MB))
     with serve(BIREFNET_MAX_UPLOAD_MEMORY_MB="40", **NO_LIMITS) as server, ExitStack() as held:

@@ -64,7 +64,15 @@ def test_nothing_listens_but_the_public_port_and_no_other_user_gets_at_a_socket(
     assert list(fake_server.tmp.glob("*bentoml-uds*")) == []
 
 
-@pytest.mark.parametrize("name", ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SIGHUP",
+        "SIGTERM",
+        pytest.param("SIGINT", marks=pytest.mark.full),
+        pytest.param("SIGQUIT", marks=pytest.mark.full),
+    ],
+)
 def test_every_stop_signal_ends_it_however_often_it_comes(serve: Serve, name: str) -> None:
     with serve(**NO_LIMITS) as server:
         server.workers()
@@ -76,6 +84,7 @@ def test_every_stop_signal_ends_it_however_often_it_comes(serve: Serve, name: st
         assert list((server.folder / "cache" / "run").glob("b-*")) == []
 
 
+@pytest.mark.full
 def test_a_stop_while_it_starts_is_heard(serve_cold: BentoServer) -> None:
     serve_cold.wait_for(lambda: bool(serve_cold.workers()), 30, "a worker")
     serve_cold.terminate()
@@ -94,6 +103,7 @@ def test_a_worker_that_ends_is_replaced_in_seconds_whatever_ended_it(serve: Serv
         assert server.metrics()["background_removal_requests_in_progress"] == 1  # this one
 
 
+@pytest.mark.full
 def test_a_container_heals_its_workers_as_well(serve: Serve) -> None:
     with serve(BENTOML_CONTAINERIZED="true", **NO_LIMITS) as server:
         _killed_and_replaced(server, "inference", signal.SIGKILL)
@@ -113,6 +123,7 @@ def test_a_swept_socket_comes_back_and_nobody_needs_a_restart(serve: Serve) -> N
         assert server.remove(make_image("PNG")).status_code == 200
 
 
+@pytest.mark.full
 def test_instances_on_one_store_keep_out_of_each_others_way(serve: Serve) -> None:
     with serve(**NO_LIMITS) as first:
         cache = str(first.folder / "cache")
