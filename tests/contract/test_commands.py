@@ -124,6 +124,7 @@ def test_every_command_ends_by_one_mechanism(file: Path) -> None:
         (f"examples/async_client.py examples/photos /tmp/cutouts-of-nobody {NOBODY}", NOBODY),
     ],
 )
+@pytest.mark.full
 def test_what_is_wrong_is_said_in_one_sentence(command: str, sentence: str) -> None:
     assert sentence in said_in_one_sentence(run(*command.split()))
 
