@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from PIL import Image
@@ -13,6 +14,7 @@ from scripts.hostile_seeds import encode
 from scripts.lut_profile import make_lut_profile
 from scripts.mutations import split
 
+_COEFFICIENTS, _BITS = 63, 14
 _SEGMENTS = (
     (b"\xff\xfe", b""),
     (b"\xff\xe1", b"Exif\0\0II*\0\x08\0\0\0"),
@@ -42,6 +44,12 @@ _JPEG_BOUNDS = {
 _JPEG_DEFAULTS = {name: bound[0] for name, bound in _JPEG_BOUNDS.items()}
 _ARITHMETIC = {**_JPEG_BOUNDS, "arithmetic": (1, 0, 1)}
 _SCANS = {**_JPEG_BOUNDS, "scans": (1000, 1, 500_000), "which": (0, 0, 9)}
+_BANDS = {
+    **SIDES,
+    "mode": (1, 0, 2),
+    "groups": (_COEFFICIENTS, 1, _COEFFICIENTS),
+    "bits": (_BITS, 1, _BITS),
+}
 _MANY = (2_600_000, 1, 10_000_000)
 _SEGMENT = {"kind": (0, 0, len(_SEGMENTS) - 1), "payload": (0, 0, 65_500), "count": _MANY}
 _EXIF = {"entries": (5400, 1, 65_535), "loop": (1, 0, 1), "count": (1, 1, 159)}
@@ -77,6 +85,8 @@ def jpeg_recipes() -> list[Recipe]:
             _jpeg_scans,
             varied(_SCANS, width=640, height=640, scans=500_000),
         ),
+        Recipe("jpeg 50 lawful scans", _jpeg_bands, varied(_BANDS, mode=0, groups=4)),
+        Recipe("jpeg all lawful scans", _jpeg_bands, _BANDS),
         Recipe("jpeg first scans again", _jpeg_scans, varied(_SCANS, which=9, scans=50, noise=8)),
         *(
             Recipe(
@@ -135,6 +145,28 @@ def _jpeg_scans(n: Numbers) -> bytes:
     again = parts[scans[-1 - n["which"] % len(scans)]]
     room = (MOST_BYTES - sum(map(len, parts))) // len(again)
     return b"".join((*parts[:-1], again * max(0, min(n["scans"], room)), parts[-1]))
+
+
+def _jpeg_bands(n: Numbers) -> bytes:
+    """A flat progressive JPEG with a scan for each bit of each few coefficients: lawful, if absurd.
+
+    Source: ITU-T T.81, G.1.1.1.
+    """
+    parts = split(_jpeg({**_JPEG_DEFAULTS, **n, "noise": 0, "progressive": 1, "restart": 0}))
+    scans = [at for at, part in enumerate(parts) if part[:2] == b"\xff\xda"]
+    table = next(p for p in reversed(parts[: scans[-1]]) if p[:2] == b"\xff\xc4" and p[4] >> 4)
+    first = [parts[at] for at in scans if parts[at][5 + 2 * parts[at][4]] == 0]  # the mean colours
+    last = parts[scans[-1]]  # says of every block that it is zero to its end, which is always so
+    edges = [1 + group * _COEFFICIENTS // n["groups"] for group in range(n["groups"] + 1)]
+    bands = [
+        last[:5] + bytes((component, last[6], start, end - 1, higher << 4 | bit)) + last[10:]
+        for start, end in pairwise(edges)
+        for component in ((1,), (1, 2, 3), (1, 2, 3, 4))[n["mode"]]
+        for bit in reversed(range(n["bits"]))
+        for higher in ((bit + 1) % n["bits"],)
+    ]
+    padding = (b"\xff\xfe\xff\xff" + bytes(65533)) * 3  # or it would unpack to too much
+    return b"".join((*parts[: scans[0]], padding, *first, table, *bands, parts[-1]))
 
 
 def _jpeg_segments(n: Numbers) -> bytes:
