@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -18,7 +20,7 @@ _FORGOTTEN_S = 10.0  # by then the two processes have closed what they had conne
 
 def hang_up(checkout: Path) -> list[Figure]:
     """SIGHUP, as when a terminal is closed."""
-    with attacked(checkout, NO_LIMITS) as target:
+    with _heeding_hang_ups(), attacked(checkout, NO_LIMITS) as target:
         target.server.process.send_signal(signal.SIGHUP)
         ended_s = seconds_until(target.has_ended)
         if ended_s is not None:
@@ -31,7 +33,7 @@ def hang_up(checkout: Path) -> list[Figure]:
 
 
 def stop_twice(checkout: Path) -> list[Figure]:
-    """SIGTERM, and again because it was not quick enough, with a slow removal under way."""
+    """SIGTERM, and again because it was not quick enough."""
     with attacked(checkout, NO_LIMITS) as target:
         target.server.process.terminate()
         time.sleep(0.3)
@@ -69,6 +71,16 @@ def sweep(checkout: Path) -> list[Figure]:
         Figure("seconds to the next cutout, from 10 s after", healed_s, "s"),
         Figure("seconds from a SIGTERM after it to the end", ended_s, "s"),
     ]
+
+
+@contextmanager
+def _heeding_hang_ups() -> Iterator[None]:
+    """Start no process that ignores SIGHUP, as whatever runs under nohup would."""
+    ours = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, ours)
 
 
 def _serves(target: Target) -> bool:
