@@ -64,6 +64,11 @@ _LUT = {
 
 def jpeg_recipes() -> list[Recipe]:
     """Those of JPEG, and profiles in every format that carries one."""
+    return [*_scanned(), *_stuffed()]
+
+
+def _scanned() -> list[Recipe]:
+    """Costly by what is decoded."""
     return [
         Recipe("jpeg baseline", _jpeg, varied(_JPEG_BOUNDS, noise=12)),
         Recipe(
@@ -89,6 +94,16 @@ def jpeg_recipes() -> list[Recipe]:
         Recipe("jpeg all lawful scans", _jpeg_bands, _BANDS),
         Recipe("jpeg first scans again", _jpeg_scans, varied(_SCANS, which=9, scans=50, noise=8)),
         *(
+            Recipe(f"profile with a table, {c}", _lut, varied(_LUT, container=k, noise=int(k != 2)))
+            for k, c in enumerate(("jpeg CMYK", "jpeg", "png", "webp"))
+        ),
+    ]
+
+
+def _stuffed() -> list[Recipe]:
+    """Costly by what stands beside the picture."""
+    return [
+        *(
             Recipe(
                 f"jpeg segments {marker.hex()} {start[:5]!r}",
                 _jpeg_segments,
@@ -108,10 +123,6 @@ def jpeg_recipes() -> list[Recipe]:
         Recipe("jpeg EXIF in circles", _jpeg_exif, _EXIF),
         Recipe("jpeg EXIF, many", _jpeg_exif, varied(_EXIF, count=159, loop=0)),
         Recipe("jpeg trailing pictures", _jpeg_trailer, {"count": (16_000, 1, 16_000)}),
-        *(
-            Recipe(f"profile with a table, {c}", _lut, varied(_LUT, container=k, noise=int(k != 2)))
-            for k, c in enumerate(("jpeg CMYK", "jpeg", "png", "webp"))
-        ),
     ]
 
 

@@ -45,6 +45,19 @@ _CHUNK = {
 }
 
 
+_KINDS = (
+    (0, 0, "grey 1"),
+    (0, 4, "grey 16"),
+    (1, 0, "RGB 8"),
+    (1, 1, "RGB 16"),
+    (2, 0, "palette 1"),
+    (2, 3, "palette 8"),
+    (3, 1, "grey and alpha 16"),
+    (4, 0, "RGBA 8"),
+    (4, 1, "RGBA 16"),
+)
+
+
 def png_recipes() -> list[Recipe]:
     """Those of PNG."""
     return [
@@ -54,17 +67,7 @@ def png_recipes() -> list[Recipe]:
                 _png,
                 varied(_PNG, kind=kind, depth=depth, interlaced=interlaced),
             )
-            for kind, depth, name in (
-                (0, 0, "grey 1"),
-                (0, 4, "grey 16"),
-                (1, 0, "RGB 8"),
-                (1, 1, "RGB 16"),
-                (2, 0, "palette 1"),
-                (2, 3, "palette 8"),
-                (3, 1, "grey and alpha 16"),
-                (4, 0, "RGBA 8"),
-                (4, 1, "RGBA 16"),
-            )
+            for kind, depth, name in _KINDS
             for interlaced in (0, 1)
         ),
         Recipe("png noisy", _png, varied(_PNG, noise=3, width=4000)),

@@ -25,7 +25,7 @@ async def until(what: object, expected: object) -> None:
 
 
 async def test_the_queue_shows_who_waits_for_memory_and_who_for_inference() -> None:
-    one_at_a_time = RemoverConfig(max_pixels=96 * 128, workers=1)
+    one_at_a_time = RemoverConfig(max_bytes=96 * 128, workers=1)
     parts = ApiParts(matting=FakeMattingClient(delay_s=0.5), remover=one_at_a_time)
     async with open_api(parts) as api:
         load = api.services.remover.load
