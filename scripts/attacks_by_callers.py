@@ -72,12 +72,12 @@ def clients(checkout: Path, n_clients: int, seconds: float) -> list[Figure]:
             return call_often(target, b"", forwarded, within_s)
 
         come_by(200)
-        before_mb, fresh_s = _pss_mb(public), _cpu_s(public, lambda: come_by(100))
+        before_mb, fresh_s = _own_mb(public), _cpu_s(public, lambda: come_by(100))
         came = come_by(n_clients, seconds)
-        after_mb, then_s = _pss_mb(public), _cpu_s(public, lambda: come_by(100))
+        after_mb, then_s = _own_mb(public), _cpu_s(public, lambda: come_by(100))
         time.sleep(90)
         late_s = _cpu_s(public, lambda: come_by(100))
-        late_mb = _pss_mb(public)
+        late_mb = _own_mb(public)
     return [
         Figure("CPU time of 100 requests, fresh", fresh_s, "s"),
         Figure("clients that came by", came),
@@ -105,11 +105,11 @@ def growth(checkout: Path, n_requests: int, seconds: float) -> list[Figure]:
         done = call_often(target, picture, [{}] * min(2000, step * 2), seconds)  # caches fill
         while done < n_requests and time.monotonic() < give_up:
             for name, kept in samples.items():
-                kept.append(_pss_mb(target.worker(name)))
+                kept.append(_own_mb(target.worker(name)))
             sent.append(done)
             done += call_often(target, picture, [{}] * step, give_up - time.monotonic())
         for name, kept in samples.items():
-            kept.append(_pss_mb(target.worker(name)))
+            kept.append(_own_mb(target.worker(name)))
         sent.append(done)
     return [
         Figure("removals sent", done),
@@ -241,8 +241,10 @@ def _cpu_s(process: psutil.Process, work: Callable[[], object]) -> float:
     return after.user - before.user + after.system - before.system
 
 
-def _pss_mb(process: psutil.Process) -> float:
-    return float(process.memory_full_info().pss) / _MB
+def _own_mb(process: psutil.Process) -> float:
+    """Memory that is a process's own; what it shares of its program, others can change."""
+    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) * 1024 / _MB
 
 
 def _slope(x: list[int], y: list[float]) -> float:
