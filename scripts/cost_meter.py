@@ -16,7 +16,8 @@ import psutil
 ACCEPTED = "accepted"
 _POLL_S = 0.2
 _WORKER = Path(__file__).with_name("cost_worker.py")
-_NEVER = "killed"
+#: That of one that did not end in time, and that of one that ended the process.
+KILLED, CRASHED = "killed", "crashed"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Cost:
     @property
     def is_accepted(self) -> bool:
         """Whether it was not refused; what was killed had not been either."""
-        return self.outcome in (ACCEPTED, _NEVER)
+        return self.outcome in (ACCEPTED, KILLED)
 
 
 class CostMeter:
@@ -63,13 +64,13 @@ class CostMeter:
             asked.write(f"{file}\n")
             asked.flush()
         except BrokenPipeError:
-            return self._gave_up("crashed", process, before_s)
+            return self._gave_up(CRASHED, process, before_s)
         while not select.select([told], [], [], _POLL_S)[0]:
             if _cpu_s(process) - before_s > self._give_up_s:
-                return self._gave_up(_NEVER, process, before_s)
+                return self._gave_up(KILLED, process, before_s)
         line = told.readline()
         if not line:
-            return self._gave_up("crashed", process, before_s)
+            return self._gave_up(CRASHED, process, before_s)
         return Cost(**json.loads(line))
 
     def close(self) -> None:

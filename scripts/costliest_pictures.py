@@ -1,19 +1,21 @@
-"""The dearest file of at most 10 MB: how much CPU time can one accepted picture take?
+"""The dearest file of at most 10 MB: how much CPU time can one picture take?
 
 `python -m scripts.costliest_pictures --minutes 30` measures guard and decoder alone on a table of
 files made to be dear, then turns the numbers of their recipes, and the bytes of the dearest files,
-for as long as it is given, and keeps what costs more. `--checkout FOLDER` measures another version.
-Linux only.
+for as long as it is given, and keeps what costs more. `--checkout FOLDER` measures another version,
+and `--before FILE` puts its kept figures beside. Linux only.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import struct
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -21,7 +23,7 @@ from pathlib import Path
 from random import Random
 
 from scripts.arguments import positive
-from scripts.cost_meter import ACCEPTED, Cost, CostMeter
+from scripts.cost_meter import CRASHED, KILLED, Cost, CostMeter
 from scripts.costly_jpegs import jpeg_recipes
 from scripts.costly_others import bmp_recipes, webp_recipes
 from scripts.costly_pngs import png_recipes
@@ -30,11 +32,22 @@ from scripts.machine import Machine, describe_machine
 from scripts.mutations import mutate
 from scripts.processes import REPOSITORY, stop_by_itself
 
-#: What the worst accepted file may cost.
+#: What the worst file may cost.
 AIM_S = 3.0
 _MARGIN_MINUTES = 30
 _BYTES_SHARE = 0.25  # of the climb's steps
 _RIVALS = 4
+_ENCODER_FAULTS = (
+    ArithmeticError,
+    LookupError,
+    MemoryError,
+    OSError,
+    StopIteration,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+_SHOWN = 15
 _TRIES = 2
 
 
@@ -56,24 +69,29 @@ class Row:
     cost: Cost
     damage: str = ""
 
-    @property
-    def is_accepted(self) -> bool:
-        """Whether the service would have gone on with it; one that never ends counts as well."""
-        return self.cost.is_accepted
+    def as_markdown(self, earlier: Mapping[str, str] | None = None) -> str:
+        """A row of a table, with what earlier figures say of the same recipe."""
+        was = "" if earlier is None else f" {earlier.get(self.recipe, '')} |"
+        size = f"{self.n_bytes / 1024:,.0f} KB"
+        return f"| {self.recipe} | {size} |{was} {self.spoken()} | {self.cost.peak_mb:.0f} |"
 
-    def as_markdown(self) -> str:
-        """A row of the table."""
-        cost, size = self.cost, f"{self.n_bytes / 1024:,.0f} KB"
-        dear = (
-            f"**{cost.cpu_s:.2f}**"
-            if self.is_accepted and cost.cpu_s > AIM_S
-            else f"{cost.cpu_s:.2f}"
+    def spoken(self) -> str:
+        """Outcome and CPU time."""
+        spent = f"{self.cost.cpu_s:.2f}"
+        return (
+            f"{self.cost.outcome} | **{spent}**"
+            if self.is_dear
+            else f"{self.cost.outcome} | {spent}"
         )
-        return f"| {self.recipe} | {size} | {cost.outcome} | {dear} | {cost.peak_mb:.0f} |"
+
+    @property
+    def is_dear(self) -> bool:
+        """Whether it costs more than it may."""
+        return self.cost.cpu_s > AIM_S
 
 
 class Climb:
-    """Keeps the dearest accepted file of each recipe.
+    """Keeps the dearest file of each recipe, refused or not: the time is spent either way.
 
     Args:
         meter: Measures.
@@ -85,6 +103,7 @@ class Climb:
         self._meter, self._file = meter, folder / "candidate"
         self._random = Random(seed)  # noqa: S311  # a search to repeat, not a secret
         self.best: dict[str, tuple[Row, bytes]] = {}
+        self.accepted: Row | None = None  # the dearest of those
         self.tried = 0
 
     def measure(self, recipe: Recipe, numbers: dict[str, int]) -> Row:
@@ -99,7 +118,7 @@ class Climb:
             dearest = self.best.get(recipe_name := self._choose(known))
             started_from = dearest[0].cost.cpu_s if dearest else 0.0
             row = self._step(by_name[recipe_name])
-            if row is not None and row.is_accepted and row.cost.cpu_s > started_from:
+            if row is not None and row.cost.cpu_s > started_from:
                 yield row
 
     def _choose(self, known: list[Recipe]) -> str:
@@ -124,7 +143,7 @@ class Climb:
             numbers[name] = self._turned(numbers[name], recipe.bounds[name])
         try:
             return self.measure(recipe, numbers)
-        except (ValueError, OSError, MemoryError, IndexError):  # an encoder's, for odd numbers
+        except _ENCODER_FAULTS:  # for odd numbers
             return None
 
     def _turned(self, value: int, bounds: tuple[int, int, int]) -> int:
@@ -143,18 +162,20 @@ class Climb:
         self.tried += 1
         self._file.write_bytes(data)
         cost = self._meter.measure(self._file)
-        if cost.outcome == ACCEPTED and cost.cpu_s > self._cost_of(name):
+        if cost.cpu_s > self._cost_of(name) and cost.outcome not in (KILLED, CRASHED):
             for _ in range(_TRIES - 1):  # others at work on the machine make everything dearer
                 again = self._meter.measure(self._file)
                 cost = min(cost, again, key=lambda measured: measured.cpu_s)
         row = Row(name, numbers, len(data), cost, damage)
-        if cost.is_accepted and cost.cpu_s > self._cost_of(name):
+        if cost.cpu_s > self._cost_of(name):
             self.best[name] = (row, data)
+        if cost.is_accepted and (self.accepted is None or cost.cpu_s > self.accepted.cost.cpu_s):
+            self.accepted = row
         return row
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse, measure, climb, print and write; 1 if an accepted file costs more than the aim."""
+    """Parse, measure, climb, print and write; 1 if a file is too dear or ends the process."""
     options = _parse(arguments)
     stop_by_itself(options.minutes + _MARGIN_MINUTES)
     machine = describe_machine()
@@ -174,44 +195,52 @@ def main(arguments: list[str] | None = None) -> int:
         for row in climb.run(known, 60.0 * options.minutes):
             found.append(row)
             print(f"{row.as_markdown()} {row.numbers} {row.damage}", file=sys.stderr, flush=True)
-    best = max(climb.best.values(), key=lambda kept: kept[0].cost.cpu_s, default=None)
-    report = _report(options, machine, rows, climb, best[0] if best else None)
+    best = max(climb.best.values(), key=lambda kept: kept[0].cost.cpu_s)
+    report = _report(options, machine, rows, climb)
     print(report)
     if options.out:
         kept = {"rows": [asdict(row) for row in rows], "found": [asdict(row) for row in found]}
         options.out.with_name(f"{options.out.name}.json").write_text(json.dumps(kept) + "\n")
         options.out.with_name(f"{options.out.name}.md").write_text(report)
-    if options.keep and best:
+    if options.keep:
         options.keep.write_bytes(best[1])
-    return int(best is not None and best[0].cost.cpu_s > AIM_S)
+    return int(best[0].is_dear or any(row.cost.outcome == CRASHED for row in [*rows, *found]))
 
 
-def _report(
-    options: argparse.Namespace, machine: Machine, rows: list[Row], climb: Climb, worst: Row | None
-) -> str:
+def _report(options: argparse.Namespace, machine: Machine, rows: list[Row], climb: Climb) -> str:
+    before = json.loads(options.before.read_text())["rows"] if options.before else []
+    known = [Row(**{**row, "cost": Cost(**row["cost"])}) for row in before]
+    earlier = {row.recipe: row.spoken() for row in known} if known else None
+    was = " before | CPU s |" if known else ""
+    head = [
+        f"| file | size |{was} outcome | CPU s | peak MB |",
+        f"|---|---|{'---|---|' if known else ''}---|---|---|",
+    ]
     lines = [
         f"# What one picture can cost, {datetime.now(UTC):%Y-%m-%d}",
         "",
         *machine.as_markdown(),
         f"- Guard and decoder in one thread; seed {options.seed}; {climb.tried} files measured",
         "",
-        "| file | size | outcome | CPU s | peak MB |",
-        "|---|---|---|---|---|",
-        *(row.as_markdown() for row in sorted(rows, key=lambda row: -row.cost.cpu_s)),
+        *head,
+        *(row.as_markdown(earlier) for row in _dearest_first(rows)),
         "",
     ]
+    found = _dearest_first([row for row, _ in climb.best.values()])
     if options.minutes:
         lines += [f"The dearest of each recipe after {options.minutes} minutes of search:", ""]
-        lines += ["| file | size | outcome | CPU s | peak MB |", "|---|---|---|---|---|"]
-        kept = sorted((row for row, _ in climb.best.values()), key=lambda row: -row.cost.cpu_s)
-        lines += [*(row.as_markdown() for row in kept[:15]), ""]
-    if worst is not None:
-        cost = worst.cost
-        lines.append(
-            f"Worst accepted: {cost.cpu_s:.2f} s of CPU time, {worst.n_bytes / 1024:,.0f} KB, "
-            f"{worst.recipe} {worst.numbers} {worst.damage}".rstrip()
-        )
+        lines += [*head, *(row.as_markdown(earlier) for row in found[:_SHOWN]), ""]
+    for what, row in (("Dearest", found[0]), ("Dearest accepted", climb.accepted)):
+        if row is not None:
+            lines.append(
+                f"{what}: {row.cost.cpu_s:.2f} s of CPU time, {row.n_bytes / 1024:,.0f} KB, "
+                f"{row.cost.outcome}, {row.recipe} {row.numbers} {row.damage}".rstrip()
+            )
     return "\n".join(lines) + "\n"
+
+
+def _dearest_first(rows: list[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: -row.cost.cpu_s)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -223,6 +252,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=positive, default=1, help="of the search (default: 1)")
     parser.add_argument("--only", metavar="WORD", help="recipes with this in their name")
+    parser.add_argument("--before", type=Path, metavar="FILE", help="figures to put beside (JSON)")
     parser.add_argument("--out", type=Path, metavar="STEM", help="files to write, without suffix")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="for the dearest file")
     return parser.parse_args(arguments)

@@ -9,6 +9,7 @@ from PIL import Image
 from scripts.costly_recipe import MOST_BYTES, SIDES, WIDTH, Numbers, Recipe, noise, varied
 from scripts.hostile_seeds import encode
 
+_MOST_PIXELS = 100_000_000  # of all frames: or their encoder would take gigabytes
 _WEBP = {
     **SIDES,
     "noise": (4, 0, 255),
@@ -97,9 +98,10 @@ def _webp(n: Numbers) -> bytes:
     channels = 4 if n["alpha"] else 3
     image = Image.fromarray(noise(n["width"], n["height"], channels, n["noise"]))
     options = {"quality": n["quality"], "lossless": bool(n["lossless"]), "method": 0}
-    if n["frames"] < 2:
+    n_frames = min(n["frames"], _MOST_PIXELS // (n["width"] * n["height"]))
+    if n_frames < 2:
         return encode(image, "WEBP", **options)
-    frames = [image.point(lambda level, k=k: level ^ k) for k in range(1, n["frames"])]
+    frames = [image.point(lambda level, k=k: level ^ k) for k in range(1, n_frames)]
     return encode(image, "WEBP", save_all=True, append_images=frames, **options)
 
 

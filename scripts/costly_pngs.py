@@ -115,7 +115,7 @@ def _png(n: Numbers) -> bytes:
         chunks.append(png_chunk(b"PLTE", bytes(i & 255 for i in range(3 << depth))))
     if n["clear"] and kind < 4:
         chunks.append(png_chunk(b"tRNS", bytes(1 if kind == 3 else 6 if kind == 2 else 2)))
-    step = max(1, n["idat"])
+    step = max(n["idat"], len(packed) // 1_000_000, 1)
     chunks += [png_chunk(b"IDAT", packed[at : at + step]) for at in range(0, len(packed), step)]
     return PNG_MAGIC + b"".join(chunks) + png_chunk(b"IEND", b"")
 

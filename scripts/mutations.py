@@ -159,7 +159,8 @@ def repeat_part(data: bytes, _: Sequence[bytes], random: Random) -> bytes:
     """A part again, up to thousands of times."""
     parts = split(data)
     at = random.randrange(len(parts))
-    return b"".join((*parts[:at], *[parts[at]] * random.choice(_COPIES), *parts[at + 1 :]))
+    copies = min(random.choice(_COPIES), 1 + _MOST_BYTES // max(1, len(parts[at])))
+    return b"".join((*parts[:at], *[parts[at]] * copies, *parts[at + 1 :]))
 
 
 def drop_part(data: bytes, _: Sequence[bytes], random: Random) -> bytes:
