@@ -39,6 +39,7 @@ DEFAULT_BASE = "http://127.0.0.1:55433"
 _GIVE_UP_S = 60.0
 _TRIES = 3
 _SLOWEST = 5
+_PROGRESS = 1000  # files
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,9 @@ class FuzzReport:
         """Take one answer in; keep the file if something is wrong."""
         with self._lock:
             self.outcomes[f"{answer.status} {_code_of(answer)}".strip()] += 1
+            if self.outcomes.total() % _PROGRESS == 0:
+                done = f"{self.outcomes.total()} files, {len(self.findings)} findings"
+                print(done, file=sys.stderr, flush=True)
             timed = [*self.slowest, (answer.took_s, f"{sent.number} {sent.name}")]
             self.slowest = sorted(timed, reverse=True)[:_SLOWEST]
             if fault is not None:
