@@ -107,7 +107,10 @@ class MemoryWatch:
 
 @contextmanager
 def our_service(
-    model: str, log: Path, settings: Mapping[str, str] | None = None
+    model: str,
+    log: Path,
+    settings: Mapping[str, str] | None = None,
+    checkout: Path = REPOSITORY,
 ) -> Iterator[Server]:
     """Our service with one model, without rate limits, on a free loopback port.
 
@@ -115,6 +118,7 @@ def our_service(
         model: Name in the catalogue; registered already.
         log: File for what it says.
         settings: More environment.
+        checkout: Root of the repository whose service it is.
 
     Yields:
         The running server, warmed up.
@@ -130,6 +134,7 @@ def our_service(
         **(settings or {}),
     }
     command = [
+        *("/usr/bin/env", f"--chdir={checkout}"),
         str(Path(sys.executable).with_name("bentoml")),
         "serve",
         "service.public:BackgroundRemoval",

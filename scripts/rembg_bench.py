@@ -150,7 +150,7 @@ class Bench:
             health = httpx.get(our_server.health_url).json()
             ours = Contender(our_server, OUR_FORM, Measured())
             rembg = Contender(their_server, Form("file", {"model": model}), Measured())
-            asyncio.run(self._measure((ours, rembg), pictures))
+            asyncio.run(measure(self._plan, (ours, rembg), pictures))
             mattes = {
                 size: [fetch_matte(our_server.url, file, spec.input) for file in files]
                 for size, files in pictures.items()
@@ -167,44 +167,53 @@ class Bench:
             )
         return Comparison(model, health, ours.measured, rembg.measured, stages)
 
-    async def _measure(
-        self, contenders: tuple[Contender, Contender], pictures: dict[str, list[Path]]
-    ) -> None:
-        """Warm up, memory at rest, latency, load; large pictures last, since they raise memory."""
-        first, *others = pictures
-        for contender in contenders:
-            await contender.send(pictures[first], 2, 1)
-        await asyncio.sleep(_SETTLE_S)
-        for contender in contenders:
-            contender.measured.idle_mb = sum(contender.server.memory_mb().values())
-        await self._alternate(contenders, first, pictures[first])
-        await self._load(contenders, pictures[first])
-        for size in others:
-            await self._alternate(contenders, size, pictures[size])
 
-    async def _alternate(
-        self, contenders: tuple[Contender, Contender], size: str, pictures: list[Path]
-    ) -> None:
-        """One request to each in turn, the order turned round every time."""
-        _say(f"latency at {size}")
-        for turn in _turns(self._plan.latencies[size]):
-            picture = pictures[turn % len(pictures)]
-            for contender in contenders if turn % 2 == 0 else contenders[::-1]:
-                latency_ms, _ = await contender.send([picture], 1, 1)
-                contender.measured.latencies_ms.setdefault(size, []).append(latency_ms)
+async def measure(
+    plan: Plan, contenders: tuple[Contender, Contender], pictures: dict[str, list[Path]]
+) -> None:
+    """Warm up, memory at rest, latency, load; large pictures last, since they raise memory.
 
-    async def _load(self, contenders: tuple[Contender, Contender], pictures: list[Path]) -> None:
-        """Eight requests at once to each in turn, watching memory."""
-        for turn in _turns(self._plan.load_rounds):
-            _say(f"load, round {turn + 1} of {self._plan.load_rounds}")
-            for contender in contenders if turn % 2 == 0 else contenders[::-1]:
-                measured = contender.measured
-                with MemoryWatch(contender.server) as watch:
-                    requests = self._plan.load_requests
-                    _, rate = await contender.send(pictures, requests, _CONCURRENCY)
-                measured.throughput.append(rate)
-                measured.after_mb = watch.samples_mb[-1]
-                measured.peak_mb = max(measured.peak_mb, watch.peak_mb)
+    Args:
+        plan: How often.
+        contenders: Two servers; requests alternate between them.
+        pictures: Files by size.
+    """
+    first, *others = pictures
+    for contender in contenders:
+        await contender.send(pictures[first], 2, 1)
+    await asyncio.sleep(_SETTLE_S)
+    for contender in contenders:
+        contender.measured.idle_mb = sum(contender.server.memory_mb().values())
+    await _alternate(plan.latencies[first], contenders, first, pictures[first])
+    await _load(plan, contenders, pictures[first])
+    for size in others:
+        await _alternate(plan.latencies[size], contenders, size, pictures[size])
+
+
+async def _alternate(
+    turns: int, contenders: tuple[Contender, Contender], size: str, pictures: list[Path]
+) -> None:
+    """One request to each in turn, the order turned round every time."""
+    _say(f"latency at {size}")
+    for turn in _turns(turns):
+        picture = pictures[turn % len(pictures)]
+        for contender in contenders if turn % 2 == 0 else contenders[::-1]:
+            latency_ms, _ = await contender.send([picture], 1, 1)
+            contender.measured.latencies_ms.setdefault(size, []).append(latency_ms)
+
+
+async def _load(plan: Plan, contenders: tuple[Contender, Contender], pictures: list[Path]) -> None:
+    """Eight requests at once to each in turn, watching memory."""
+    for turn in _turns(plan.load_rounds):
+        _say(f"load, round {turn + 1} of {plan.load_rounds}")
+        for contender in contenders if turn % 2 == 0 else contenders[::-1]:
+            measured = contender.measured
+            with MemoryWatch(contender.server) as watch:
+                requests = plan.load_requests
+                _, rate = await contender.send(pictures, requests, _CONCURRENCY)
+            measured.throughput.append(rate)
+            measured.after_mb = watch.samples_mb[-1]
+            measured.peak_mb = max(measured.peak_mb, watch.peak_mb)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

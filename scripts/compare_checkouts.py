@@ -1,0 +1,98 @@
+"""The services of two checkouts on this machine, requests alternating: did it get slower or larger?
+
+`python -m scripts.compare_checkouts ../before` puts that checkout's service beside this one's, with
+the same model, environment and pictures, and prints medians and their ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from scripts.camera_pictures import SIZES, PictureKind, find_photos, make_pictures
+from scripts.command import Unusable, run_command
+from scripts.download_model import DEFAULT_FOLDER
+from scripts.load_test import OUR_FORM
+from scripts.machine import describe_machine
+from scripts.processes import REPOSITORY, our_service, stop_by_itself
+from scripts.register_model import ensure
+from scripts.rembg_bench import FULL, Contender, Plan, measure
+from scripts.rembg_report import Measured
+
+_PLAN = Plan({"1080p": 30, "12 MP": 12}, 4, 16, FULL.stage_repeats)
+_PHOTOS = REPOSITORY / "examples" / "photos"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, measure, print; 1 if a request failed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("before", type=Path, help="another checkout of this repository")
+    parser.add_argument("--model", default="u2net")
+    parser.add_argument("--minutes", type=int, default=14, help="give up after so long")
+    options = parser.parse_args(arguments)
+    if not (options.before / "service" / "public.py").is_file():
+        raise Unusable(f"{options.before} is not a checkout of this repository")
+    stop_by_itself(options.minutes)
+    machine = describe_machine()
+    ensure(options.model, DEFAULT_FOLDER)
+    before, now = _compare(options.model, options.before.resolve())
+    print("\n".join([f"{datetime.now(UTC):%Y-%m-%d}, {options.model}", "", *machine.as_markdown()]))
+    print("\n| | before | now | now / before |\n|---|---:|---:|---:|")
+    for name, was, is_now in _rows(before, now):
+        print(f"| {name} | {was:.4g} | {is_now:.4g} | {is_now / was:.2f} |")
+    return int(bool(before.failures or now.failures))
+
+
+def _compare(model: str, before: Path) -> tuple[Measured, Measured]:
+    """Both services' numbers."""
+    with tempfile.TemporaryDirectory(prefix="compare-") as scratch, ExitStack() as running:
+        folder = Path(scratch)
+        contenders = []
+        for name, checkout in (("before", before), ("now", REPOSITORY)):
+            settings = {
+                "PYTHONPATH": str(checkout),
+                "BIREFNET_CACHE_DIR": str(folder / name),
+            }
+            log = folder / f"{name}.log"
+            server = running.enter_context(our_service(model, log, settings, checkout))
+            contenders.append(Contender(server, OUR_FORM, Measured()))
+        photos = find_photos(_PHOTOS)
+        pictures = {
+            size: make_pictures(photos, PictureKind("JPEG", *sides), folder)
+            for size, sides in SIZES.items()
+        }
+        first, second = contenders
+        asyncio.run(measure(_PLAN, (first, second), pictures))
+        return first.measured, second.measured
+
+
+def _rows(before: Measured, now: Measured) -> list[tuple[str, float, float]]:
+    """What is compared: name, before, now."""
+    latencies = [
+        (
+            f"latency at {size}, median, ms",
+            float(np.median(before.latencies_ms[size])),
+            float(np.median(now.latencies_ms[size])),
+        )
+        for size in before.latencies_ms
+    ]
+    return [
+        *latencies,
+        (
+            "throughput at 1080p, 8 at once, median, 1/s",
+            float(np.median(before.throughput)),
+            float(np.median(now.throughput)),
+        ),
+        ("memory, all processes, idle, MB", before.idle_mb, now.idle_mb),
+        ("memory, peak of the load, MB", before.peak_mb, now.peak_mb),
+    ]
+
+
+if __name__ == "__main__":
+    run_command(main)
