@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+import numpy as np
 import psutil
 from bentoml.container import BentoMLContainer  # type: ignore[attr-defined]
 
@@ -62,6 +64,10 @@ class Target:
     def status_of(self, path: str, timeout_s: float = 5.0) -> int:
         """Status of a GET; 0 if there was no answer in time."""
         return self._status("GET", path, b"", {}, timeout_s)
+
+    def serves(self) -> bool:
+        """Whether a removal of a small picture succeeds now."""
+        return self.status_of_removal(small_picture()) == 200
 
     def status_of_removal(self, picture: bytes, timeout_s: float = 5.0) -> int:
         """Status of a removal; 0 if there was no answer in time."""
@@ -135,6 +141,11 @@ def attacked(
             finally:
                 _let_go(processes)
         _end(processes)
+
+
+def small_picture() -> bytes:
+    """A grey picture of the smallest size that is taken, as a PNG."""
+    return bytes(cv2.imencode(".png", np.full((64, 64, 3), 90, np.uint8))[1].tobytes())
 
 
 def is_worker(process: psutil.Process, service: str) -> bool:

@@ -99,6 +99,7 @@ def _attacks(options: argparse.Namespace) -> dict[str, Attack]:
         "growth": partial(by_callers.growth, n_requests=options.requests, seconds=240),
         "uploads": by_callers.uploads,
         "silent": partial(by_callers.silent, seconds=40),
+        "dear-pictures": by_callers.dear_pictures,
         "hang-up": by_operators.hang_up,
         "stop-twice": by_operators.stop_twice,
         "freeze": by_operators.freeze,

@@ -15,15 +15,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
 import psutil
 
-from scripts.attacked_service import NO_LIMITS, Target, attacked, form_of
+from scripts.attacked_service import (
+    NO_LIMITS,
+    Target,
+    attacked,
+    form_of,
+    seconds_until,
+    small_picture,
+)
+from scripts.costly_jpegs import jpeg_recipes
+from scripts.costly_pngs import png_recipes
 from scripts.processes import PREFIX, MemoryWatch
 
 _PUBLIC, _INFERENCE = "background_removal", "inference"
 _CALLERS = 4
+_DEAR = ("jpeg all lawful scans", "png transparent colour")
 _MB, _KB = 1e6, 1e3
 _HEALTH = f"{PREFIX}/health"
 
@@ -96,7 +104,7 @@ def growth(checkout: Path, n_requests: int, seconds: float) -> list[Figure]:
         n_requests: How many removals of a small picture.
         seconds: How long they may take; fewer are sent where the service is slow.
     """
-    picture = bytes(cv2.imencode(".png", np.full((64, 64, 3), 90, np.uint8))[1].tobytes())
+    picture = small_picture()
     give_up = time.monotonic() + seconds
     samples: dict[str, list[float]] = {_PUBLIC: [], _INFERENCE: []}
     sent: list[int] = []
@@ -177,6 +185,23 @@ def silent(checkout: Path, seconds: int) -> list[Figure]:
         Figure("silent connections opened", len(held)),
         Figure(f"health answered, of {seconds}", len(took_s)),
         Figure("slowest health", max(took_s, default=None), "s"),
+    ]
+
+
+def dear_pictures(checkout: Path) -> list[Figure]:
+    """Four pictures of each of two dear kinds at once: JPEGs of many scans, PNGs of 16 bits."""
+    recipes = [*jpeg_recipes(), *png_recipes()]
+    dear = [r.make(r.defaults()) for r in recipes if r.name in _DEAR]
+    with attacked(checkout, NO_LIMITS) as target, ThreadPoolExecutor(8) as threads:
+        for picture in dear * 4:
+            threads.submit(target.status_of_removal, picture, 2.0)  # and then they leave
+        time.sleep(1)
+        served_s = seconds_until(target.serves)
+        target.server.process.terminate()
+        ended_s = seconds_until(target.has_ended)
+    return [
+        Figure("seconds to the next cutout", served_s, "s"),
+        Figure("seconds from a SIGTERM then to the end", ended_s, "s"),
     ]
 
 

@@ -8,13 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import cv2
-import numpy as np
-
-from scripts.attacked_service import GIVE_UP_S, NO_LIMITS, Target, attacked, seconds_until
+from scripts.attacked_service import GIVE_UP_S, NO_LIMITS, attacked, seconds_until
 from scripts.attacks_by_callers import Figure
 
-_ASK_FOR_S = 6.0
 _FORGOTTEN_S = 10.0  # by then the two processes have closed what they had connected by name
 
 
@@ -49,7 +45,7 @@ def freeze(checkout: Path) -> list[Figure]:
         target.worker("inference").suspend()
         time.sleep(1)
         ready = target.status_of("/readyz", timeout_s=20)
-        healed_s = seconds_until(lambda: _serves(target), GIVE_UP_S)
+        healed_s = seconds_until(target.serves, GIVE_UP_S)
     return [
         Figure("status of /readyz while inference hangs", ready),
         Figure("seconds from SIGSTOP to the next cutout", healed_s, "s"),
@@ -63,7 +59,7 @@ def sweep(checkout: Path) -> list[Figure]:
         for name in names:
             name.unlink()
         time.sleep(_FORGOTTEN_S)
-        healed_s = seconds_until(lambda: _serves(target), GIVE_UP_S)
+        healed_s = seconds_until(target.serves, GIVE_UP_S)
         target.server.process.terminate()
         ended_s = seconds_until(target.has_ended)
     return [
@@ -81,10 +77,3 @@ def _heeding_hang_ups() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGHUP, ours)
-
-
-def _serves(target: Target) -> bool:
-    """Whether a removal succeeds now."""
-    grey = np.full((64, 64, 3), 90, np.uint8)
-    picture = bytes(cv2.imencode(".png", grey)[1].tobytes())
-    return target.status_of_removal(picture, _ASK_FOR_S) == 200
