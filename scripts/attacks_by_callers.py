@@ -31,7 +31,7 @@ from scripts.processes import PREFIX, MemoryWatch
 
 _PUBLIC, _INFERENCE = "background_removal", "inference"
 _CALLERS = 4
-_DEAR = ("jpeg all lawful scans", "png transparent colour")
+_DEAR = (("jpeg 1,000 scans", {"scans": 20_000}), ("png transparent colour", {}))
 _MB, _KB = 1e6, 1e3
 _HEALTH = f"{PREFIX}/health"
 
@@ -190,8 +190,8 @@ def silent(checkout: Path, seconds: int) -> list[Figure]:
 
 def dear_pictures(checkout: Path) -> list[Figure]:
     """Four pictures of each of two dear kinds at once: JPEGs of many scans, PNGs of 16 bits."""
-    recipes = [*jpeg_recipes(), *png_recipes()]
-    dear = [r.make(r.defaults()) for r in recipes if r.name in _DEAR]
+    recipes = {recipe.name: recipe for recipe in (*jpeg_recipes(), *png_recipes())}
+    dear = [recipes[name].make({**recipes[name].defaults(), **more}) for name, more in _DEAR]
     with attacked(checkout, NO_LIMITS) as target, ThreadPoolExecutor(8) as threads:
         for picture in dear * 4:
             threads.submit(target.status_of_removal, picture, 2.0)  # and then they leave
