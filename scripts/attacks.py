@@ -21,6 +21,7 @@ from scripts import attacks_by_callers as by_callers
 from scripts import attacks_by_operators as by_operators
 from scripts.arguments import positive
 from scripts.attacks_by_callers import Figure
+from scripts.command import run_command
 from scripts.download_model import DEFAULT_FOLDER
 from scripts.machine import describe_machine
 from scripts.processes import REPOSITORY, ServerFailed, stop_by_itself
@@ -122,4 +123,4 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from argparse import ArgumentParser
 from pathlib import Path
 
 import cv2
@@ -24,6 +25,7 @@ _FORGET_PEAK = "5"
 
 def main() -> int:
     """Work until standard input ends."""
+    ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None).parse_args()
     cv2.setNumThreads(1)  # as in the service
     for line in sys.stdin:
         data = Path(line.rstrip("\n")).read_bytes()

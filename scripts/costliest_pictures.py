@@ -23,6 +23,7 @@ from pathlib import Path
 from random import Random
 
 from scripts.arguments import positive
+from scripts.command import run_command
 from scripts.cost_meter import CRASHED, KILLED, Cost, CostMeter
 from scripts.costly_jpegs import jpeg_recipes
 from scripts.costly_others import bmp_recipes, webp_recipes
@@ -259,4 +260,4 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -31,6 +31,7 @@ import cv2
 import numpy as np
 
 from scripts.arguments import positive
+from scripts.command import run_command
 from scripts.hostile_seeds import make_seeds
 from scripts.mutations import mutate, split
 from scripts.processes import PREFIX
@@ -280,4 +281,4 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)
