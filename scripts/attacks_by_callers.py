@@ -31,7 +31,10 @@ from scripts.processes import PREFIX, MemoryWatch
 
 _PUBLIC, _INFERENCE = "background_removal", "inference"
 _CALLERS = 4
-_DEAR = (("jpeg 1,000 scans", {"scans": 20_000}), ("png transparent colour", {}))
+_DEAR: tuple[tuple[str, dict[str, int]], ...] = (
+    ("jpeg 1,000 scans", {"scans": 20_000}),
+    ("png transparent colour", {}),
+)
 _MB, _KB = 1e6, 1e3
 _HEALTH = f"{PREFIX}/health"
 
