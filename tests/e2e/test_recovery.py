@@ -34,7 +34,10 @@ def test_a_killed_inference_process_is_replaced_and_nobody_hangs(serve: Serve) -
         killed.kill()
         time.sleep(0.5)
         health = server.get("/api/background-removal/health")
-        assert (health.status_code, health.json()["status"]) == (503, "unhealthy")
+        # A question that waits for its answer may be answered by the replacement already.
+        replaced = killed.pid not in {worker.pid for worker in server.workers().values()}
+        told = (health.status_code, health.json()["status"])
+        assert told == (503, "unhealthy") or (told == (200, "degraded") and replaced)
         healed_s = server.wait_for(
             lambda: "inference" in server.workers() and server.health()["status"] == "degraded",
             40,
