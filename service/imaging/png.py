@@ -7,10 +7,11 @@ Source:
 from __future__ import annotations
 
 import struct
+import sys
 import zlib
 from array import array
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
 
 import cv2
 import numpy as np
@@ -121,6 +122,8 @@ class PngFile:
     def decode(self, data: bytes, check_deadline: CheckDeadline) -> StoredPixels:
         """Decode; see `PictureFile`. 16 bits a sample become 8."""
         key = self.notes.get(b"tRNS", b"")
+        if self.depth == 16 and self.colour_type == _RGB and len(key) == 6:
+            return self._deep_colour_key(data, check_deadline)
         with self._open(data, check_deadline) as image:
             image.load()
             check_deadline()
@@ -129,8 +132,8 @@ class PngFile:
             if self.colour_type in (_GREY_ALPHA, _RGBA):
                 return _split_alpha(np.asarray(image), grey=self.colour_type == _GREY_ALPHA)
             if self.colour_type == _RGB:
-                colours_8 = np.asarray(image)
-                return StoredPixels(colours_8, self._colour_key(colours_8, data, check_deadline))
+                colours = np.asarray(image)
+                return StoredPixels(colours, _colour_key(colours, key))
             grey_8, levels = _grey(image, self.depth)
         if len(key) != 2:
             return StoredPixels(grey_8)
@@ -149,27 +152,25 @@ class PngFile:
         opacity[: min(len(key), 256)] = np.frombuffer(key[:256], np.uint8)
         return np.asarray(cv2.LUT(np.asarray(image), opacity), np.uint8)
 
-    def _colour_key(
-        self, colours: U8Array, data: bytes, check_deadline: CheckDeadline
-    ) -> U8Array | None:
-        """Opacity where one colour is transparent; None where none is.
-
-        Pillow gives the upper byte of 16. Read as if its bytes were swapped, it gives the lower.
-        """
-        key = self.notes.get(b"tRNS", b"")
-        if len(key) != 6:
-            return None
-        wanted = np.frombuffer(key, np.uint8).reshape(3, 2)
-        if self.depth == 8:
-            return _inverted(_equal(colours, wanted[:, 1].tolist()))
-        upper = _equal(colours, wanted[:, 0].tolist())
-        with self._open(data, check_deadline) as image:
-            image.tile = [tile._replace(args="RGB;16L") for tile in image.tile]  # type: ignore[attr-defined]
-            lower = _equal(np.asarray(image), wanted[:, 1].tolist())
-        return _inverted(np.asarray(upper & lower, np.uint8))
+    def _deep_colour_key(self, data: bytes, check_deadline: CheckDeadline) -> StoredPixels:
+        """16 bits with one transparent colour, by OpenCV: Pillow has no 16 bits to compare."""
+        file = self._without_notes(data, chunk(b"tRNS", self.notes[b"tRNS"]))
+        check_deadline()
+        deep = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED)
+        if deep is None or deep.shape != (self.height, self.width, 4) or deep.dtype != np.uint16:
+            raise ValueError("not a whole PNG of 16 bits")
+        check_deadline()
+        bgra = deep.view(np.uint8)[..., int(sys.byteorder == "little") :: 2]  # the upper bytes
+        colours = cv2.cvtColor(np.ascontiguousarray(bgra[..., :3]), cv2.COLOR_BGR2RGB)
+        return StoredPixels(np.asarray(colours, np.uint8), np.ascontiguousarray(bgra[..., 3]))
 
     def _open(self, data: bytes, check_deadline: CheckDeadline) -> Image.Image:
-        """The same picture as a file without anything ancillary, opened by Pillow."""
+        """The picture, opened by Pillow."""
+        file = self._without_notes(data)
+        return Image.open(WatchedBytes(file, check_deadline), formats=["PNG"])
+
+    def _without_notes(self, data: bytes, *but: bytes) -> bytes:
+        """The same picture as a file without anything ancillary but these chunks."""
         header = struct.pack(
             ">IIBBBBB", self.width, self.height, self.depth, self.colour_type, 0, 0, self.interlaced
         )
@@ -180,9 +181,13 @@ class PngFile:
         parts = [SIGNATURE, chunk(b"IHDR", header)]
         if self.colour_type == _PALETTE:
             parts.append(chunk(b"PLTE", self.palette.ljust(768, b"\0")))  # beyond its end: black
+        parts += but
         size = struct.pack(">I", sum(self.data_bytes))
-        parts += [size, b"IDAT", *pieces, bytes(4), chunk(b"IEND", b"")]  # type: ignore[list-item]
-        return Image.open(WatchedBytes(b"".join(parts), check_deadline), formats=["PNG"])
+        parts += [size, b"IDAT", *pieces]  # type: ignore[list-item]
+        checksum = reduce(
+            lambda sofar, piece: zlib.crc32(piece, sofar), pieces, zlib.crc32(b"IDAT")
+        )
+        return b"".join((*parts, struct.pack(">I", checksum), chunk(b"IEND", b"")))
 
 
 def read_png(data: bytes) -> PngFile:
@@ -278,6 +283,13 @@ def _split_alpha(samples: U8Array, *, grey: bool) -> StoredPixels:
     colours = cv2.extractChannel(samples, 0) if grey else cv2.cvtColor(samples, cv2.COLOR_RGBA2RGB)
     alpha = cv2.extractChannel(samples, samples.shape[2] - 1)
     return StoredPixels(np.asarray(colours, np.uint8), np.asarray(alpha, np.uint8))
+
+
+def _colour_key(colours: U8Array, key: bytes) -> U8Array | None:
+    """Opacity where one colour of 8 bits is transparent; None where none is."""
+    if len(key) != 6:
+        return None
+    return _inverted(_equal(colours, list(struct.unpack(">xBxBxB", key))))
 
 
 def _equal(samples: Samples, value: int | list[int]) -> U8Array:
