@@ -108,7 +108,7 @@ def test_the_image_is_the_one_that_is_built_here_and_nobody_is_asked_for_it(
 def make(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run make in the repository."""
     return subprocess.run(
-        ["make", *words],
+        ["make", "--no-print-directory", *words],
         cwd=REPOSITORY,
         env={**os.environ, **environment},
         capture_output=True,
