@@ -42,15 +42,15 @@ def encode_png(pixels: U8Array) -> bytes:
     return b"".join(
         (
             _SIGNATURE,
-            _chunk(b"IHDR", header),
-            _chunk(b"sRGB", _PERCEPTUAL_INTENT),
-            _chunk(b"IDAT", isal_zlib.compress(filtered.data, _DEFLATE_LEVEL)),
-            _chunk(b"IEND", b""),
+            chunk(b"IHDR", header),
+            chunk(b"sRGB", _PERCEPTUAL_INTENT),
+            chunk(b"IDAT", isal_zlib.compress(filtered.data, _DEFLATE_LEVEL)),
+            chunk(b"IEND", b""),
         )
     )
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def chunk(kind: bytes, data: bytes) -> bytes:
     """Length, kind, data, checksum."""
     checksum = zlib.crc32(data, zlib.crc32(kind))
     return b"".join((struct.pack(">I", len(data)), kind, data, struct.pack(">I", checksum)))

@@ -1,7 +1,6 @@
 """PNG: the chunks that make the picture, and the few that say how its numbers are meant.
 
-Source:
-    Portable Network Graphics (PNG) Specification (Third Edition), W3C 2025.
+Source: Portable Network Graphics (PNG) Specification (Third Edition), W3C 2025.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from PIL import Image
 
 from service.errors import UnsupportedFormat
 from service.imaging.container import CheckDeadline, ColourTags, StoredPixels, U8Array, WatchedBytes
+from service.imaging.encode import chunk
 
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -138,11 +138,9 @@ class PngFile:
         if len(key) != 2:
             return StoredPixels(grey_8)
         level = struct.unpack(">H", key)[0] & ((1 << self.depth) - 1)
-        return StoredPixels(grey_8, _inverted(_equal(levels, self._shown(level))))
-
-    def _shown(self, level: int) -> int:
-        """A level of grey as `_grey` spreads it: over 0..255 up to 8 bits."""
-        return level if self.depth == 16 else level * 255 // ((1 << self.depth) - 1)
+        if self.depth < 16:  # as `_grey` spreads it over 0..255
+            level = level * 255 // ((1 << self.depth) - 1)
+        return StoredPixels(grey_8, _inverted(_equal(levels, level)))
 
     def _palette_alpha(self, image: Image.Image) -> U8Array | None:
         key = self.notes.get(b"tRNS")
@@ -300,9 +298,3 @@ def _equal(samples: Samples, value: int | list[int]) -> U8Array:
 
 def _inverted(mask: U8Array) -> U8Array:
     return np.asarray(cv2.bitwise_not(mask), np.uint8)
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    """Length, kind, data, checksum."""
-    checksum = zlib.crc32(data, zlib.crc32(kind))
-    return b"".join((struct.pack(">I", len(data)), kind, data, struct.pack(">I", checksum)))
