@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,13 +20,14 @@ class WatchdogConfig:
     Attributes:
         ask_every_s: Seconds between two questions.
         ask_first_s: The same, as long as a process has never answered.
-        silent_s: Seconds without an answer.
+        unanswered: Questions without an answer, one after the other. Each is given up after some
+            seconds; time itself is not counted, since it goes on while a container is paused.
         busy_s: Seconds one batch may take.
     """
 
     ask_every_s: float = 2.0
     ask_first_s: float = 0.2
-    silent_s: float = 30.0
+    unanswered: int = 8
     busy_s: float = 600.0
 
 
@@ -48,18 +48,19 @@ async def replace_when_hung(
     """
     config = config or WatchdogConfig()
     known: int | None = None
-    heard = time.monotonic()
+    unanswered = 0
     while True:
         await asyncio.sleep(config.ask_first_s if known is None else config.ask_every_s)
         try:
             told = await describe()
         except BackgroundRemovalError:
-            if known is not None and time.monotonic() - heard > config.silent_s:
-                log.error("inference has not answered for %g s; replacing it", config.silent_s)
+            unanswered += 1
+            if known is not None and unanswered >= config.unanswered:
+                log.error("inference left %d questions unanswered; replacing it", unanswered)
                 kill(known)
                 known = None
             continue
-        known, heard = told["pid"], time.monotonic()
+        known, unanswered = told["pid"], 0
         if told["busy_s"] > config.busy_s:
             log.error("a batch has taken more than %g s; replacing inference", config.busy_s)
             kill(told["pid"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from service.errors import InferenceUnavailable
 from service.watchdog import WatchdogConfig, replace_when_hung
 
-CONFIG = WatchdogConfig(ask_every_s=0.01, ask_first_s=0.01, silent_s=0.1, busy_s=5.0)
+CONFIG = WatchdogConfig(ask_every_s=0.01, ask_first_s=0.01, unanswered=5, busy_s=5.0)
 
 
 async def _watch(answer: Callable[[], Mapping[str, Any]], for_s: float) -> list[int]:
@@ -37,6 +38,22 @@ async def test_silence_after_an_answer_ends_the_process_once() -> None:
         raise InferenceUnavailable
 
     assert await _watch(answer, 0.4) == [7]
+
+
+@pytest.mark.anyio
+async def test_a_question_that_took_very_long_is_one_question() -> None:
+    """A container that was paused, or a debugger: time has passed, and nobody was asked."""
+    told = iter([{"pid": 7, "busy_s": 0.0}, None])
+
+    def answer() -> Mapping[str, Any]:
+        for known in told:
+            if known is not None:
+                return known
+            time.sleep(0.3)
+            raise InferenceUnavailable
+        return {"pid": 7, "busy_s": 0.0}
+
+    assert await _watch(answer, 0.5) == []
 
 
 @pytest.mark.anyio
