@@ -65,8 +65,8 @@ model: .venv/.base $(TORCH) ## download and register a model: make model MODEL=u
 bench: .venv/.dev ## measure against rembg on this machine (about 15 minutes)
 	@$(PY) -m scripts.register_model --model u2net
 	@$(PY) -m scripts.register_model --model u2netp
-	@$(PY) -m scripts.rembg_bench $(ARGS)
-	@$(PY) -m scripts.rembg_quality
+	@$(PY) -m scripts.rembg.bench $(ARGS)
+	@$(PY) -m scripts.rembg.quality
 
 bento: .venv/.dev $(TORCH) ## build the Bento: make bento MODEL=u2netp FLAVOUR=gpu
 	@$(PY) -m scripts.register_model $(WANTED) $(MIRROR)

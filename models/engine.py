@@ -6,26 +6,17 @@ ever loads a runtime.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
-
-from models.cores import usable_cores as usable_cores  # part of the port: threads
+from models.arrays import U8Array
+from models.artifacts import ModelFiles
 from models.errors import EngineUnavailable
+from models.installs import TENSORRT_INSTALL, TORCH_INSTALL
 from models.spec import Precision
-
-U8Array = npt.NDArray[np.uint8]
-
-# Names in the folder of a registered model.
-GRAPH_FILE = "graph.onnx"
-QUANTIZED_GRAPH_FILE = "graph.int8.onnx"
-CHECKPOINT_FILE = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -58,46 +49,6 @@ class Headroom:
 
     free_mb: float
     required_mb: float
-
-
-@dataclass(frozen=True)
-class StoredPlan:
-    """A TensorRT plan in the model store; whether it fits is for `models.engines.trt` to say.
-
-    Attributes:
-        file: The plan.
-        metadata: Its manifest.
-    """
-
-    file: Path
-    metadata: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class ModelFiles:
-    """What a registered model comes in; each engine takes the file it runs.
-
-    Attributes:
-        graph: ONNX file, ``image`` uint8 ``[N, H, W, 3]`` to ``alpha`` uint8 ``[N, H, W]``.
-        quantized_graph: The same with 8-bit convolutions, or None where that costs the picture.
-        checkpoint: The tensors the graph was made of, or None where the graph was published.
-        plans: TensorRT plans of the model, each for some device and version.
-    """
-
-    graph: Path
-    quantized_graph: Path | None = None
-    checkpoint: Path | None = None
-    plans: tuple[StoredPlan, ...] = ()
-
-    @classmethod
-    def within(cls, folder: Path) -> ModelFiles:
-        """The files of a folder that `models.export` has written."""
-        quantized_graph, checkpoint = folder / QUANTIZED_GRAPH_FILE, folder / CHECKPOINT_FILE
-        return cls(
-            graph=folder / GRAPH_FILE,
-            quantized_graph=quantized_graph if quantized_graph.is_file() else None,
-            checkpoint=checkpoint if checkpoint.is_file() else None,
-        )
 
 
 @dataclass(frozen=True)
@@ -172,36 +123,15 @@ class EngineEntry:
     install: str
 
 
-#: Which of the two extras, by the driver: docs/engines.md.
-TENSORRT_INSTALL = 'pip install ".[tensorrt]"'
-
 ENGINES: Mapping[str, EngineEntry] = {
     "openvino": EngineEntry("models.engines.openvino:OpenVinoEngine", "pip install openvino"),
     "onnxruntime": EngineEntry(
         "models.engines.onnx_runtime:OnnxRuntimeEngine", "pip install onnxruntime"
     ),
-    "pytorch": EngineEntry(
-        "models.engines.pytorch:PyTorchEngine", "pip install -r requirements-torch.lock"
-    ),
-    "tensorrt": EngineEntry("models.engines.trt.opening:open_tensorrt", TENSORRT_INSTALL),
+    "pytorch": EngineEntry("models.engines.pytorch:PyTorchEngine", TORCH_INSTALL),
+    "tensorrt": EngineEntry("models.engines.trt.open:open_tensorrt", TENSORRT_INSTALL),
     "fake": EngineEntry("models.engines.fake:FakeEngine", "nothing to install"),
 }
-
-
-@contextmanager
-def torch_or_say_so() -> Iterator[None]:
-    """Turn the lack of PyTorch, which the base install has not, into what to install.
-
-    Raises:
-        EngineUnavailable: If a module was not found within.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as missing:
-        raise EngineUnavailable(
-            f"a BiRefNet's checkpoint is read with PyTorch, and {missing.name} is not installed; "
-            "run: pip install -r requirements-torch.lock"
-        ) from missing
 
 
 def batch_sizes(most: int) -> tuple[int, ...]:

@@ -17,14 +17,14 @@ from tqdm import tqdm
 from models.engine import EngineConfig
 from models.engines.trt.build import PLANS_FOLDER, PlanMaker, PlanOrder
 from models.engines.trt.cache import PlanCache
-from models.engines.trt.opening import forget_deaths, order_plan
+from models.engines.trt.open import forget_deaths, order_plan
 from models.errors import BackgroundRemovalError, EngineIncompatible
-from models.plan_store import register_plan
-from models.store import RegisteredModel
+from models.serving.options import CUDA_BATCH
+from models.store.plans import register_plan
+from models.store.registered import RegisteredModel
 from scripts.arguments import positive
 from scripts.command import run_command
 from scripts.served_model import served_model
-from service.engine_wishes import CUDA_BATCH
 from service.settings import read_settings
 
 _NOT_THERE = "not there: would be built"

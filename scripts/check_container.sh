@@ -37,7 +37,7 @@ bootstrap() {
 
 # The name the Dockerfile expects of it.
 base_name() {
-    sed -n 's/.*base_image="\(.*\)".*/\1/p' service/image.py
+    sed -n 's/.*base_image="\(.*\)".*/\1/p' service/container_image.py
 }
 
 need() {

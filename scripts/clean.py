@@ -20,7 +20,7 @@ from scripts.command import run_command
 from scripts.download_model import DEFAULT_FOLDER
 from service.settings import Settings, read_settings
 
-_MODEL_LABEL = ("product", "background-removal")  # of models.registration
+_MODEL_LABEL = ("product", "background-removal")  # of models.store.register
 _BENTO_LABEL = ("project", "birefnet-background-removal")  # of bentofile.yaml
 _CACHE = Settings.model_fields["cache_dir"].default.name
 

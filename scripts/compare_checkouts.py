@@ -1,7 +1,7 @@
 """The services of two checkouts on this machine, requests alternating: did it get slower or larger?
 
-`python -m scripts.compare_checkouts ../before` puts that checkout's service beside this one's, with
-the same model, environment and pictures, and prints medians and their ratios.
+`python -m scripts.compare_checkouts ../before` puts that checkout's service beside this
+one's, with the same model, environment and pictures, and prints medians and their ratios.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.camera_pictures import SIZES, PictureKind, find_photos, make_pictures
 from scripts.command import Unusable, run_command
 from scripts.download_model import DEFAULT_FOLDER
-from scripts.load_test import OUR_FORM
-from scripts.machine import describe_machine
-from scripts.processes import REPOSITORY, our_service, stop_by_itself
+from scripts.measuring.load import OUR_FORM
+from scripts.measuring.machine import describe_machine
+from scripts.measuring.pictures import SIZES, PictureKind, find_photos, make_pictures
+from scripts.measuring.processes import REPOSITORY, our_service, stop_by_itself
 from scripts.register_model import ensure
-from scripts.rembg_bench import FULL, Contender, Plan, measure
-from scripts.rembg_report import Measured
+from scripts.rembg.bench import FULL, Contender, Plan, measure
+from scripts.rembg.report import Measured
 
 _PLAN = Plan({"1080p": 30, "12 MP": 12}, 4, 16, FULL.stage_repeats)
 _PHOTOS = REPOSITORY / "examples" / "photos"

@@ -10,12 +10,12 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from models.catalog import ALIASES, CATALOG, find
-from models.download import Hub, adopt, download
+from models.checkpoints.download import Hub, adopt, download
+from models.checkpoints.http_download import Progress
+from models.checkpoints.hub import HUB_URL
+from models.checkpoints.provenance import read_provenance
 from models.errors import BackgroundRemovalError
-from models.hub import HUB_URL
-from models.provenance import read_provenance
 from models.spec import ModelSpec
-from models.transfer import Progress
 from scripts.command import run_command
 
 DEFAULT_FOLDER = Path("data/models")

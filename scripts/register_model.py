@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from models.catalog import find
-from models.download import Hub
+from models.checkpoints.download import Hub
 from models.errors import BackgroundRemovalError, DownloadFailed, ModelNotFound
-from models.registration import identify, register
-from models.store import RegisteredModel, is_intact, resolve
+from models.store.register import identify, register
+from models.store.registered import RegisteredModel, is_intact, resolve
 from scripts.command import run_command
 from scripts.download_model import (
     DEFAULT_FOLDER,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from models.store import RegisteredModel, resolve
-from service.model_choice import choose_model
+from models.store.registered import RegisteredModel, resolve
 from service.settings import Settings
+from service.startup import choose_model
 
 
 def served_model(name: str | None, settings: Settings) -> RegisteredModel:

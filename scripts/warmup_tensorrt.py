@@ -15,12 +15,11 @@ import numpy as np
 
 from models.errors import BackgroundRemovalError, EngineUnavailable
 from models.matting.preprocess import fit
-from models.store import RegisteredModel
+from models.serving.served import ServedEngines
+from models.store.registered import RegisteredModel
 from scripts.arguments import positive
 from scripts.command import run_command
 from scripts.served_model import served_model
-from service.engine_wishes import wishes_of
-from service.engines import ServedEngines
 from service.settings import read_settings
 
 _ROUNDS = 5
@@ -38,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         model = served_model(options.model, settings)
-        engines = ServedEngines(wishes_of(settings.model_copy(update=_ASKED)), model)
+        engines = ServedEngines(settings.model_copy(update=_ASKED).engine_options, model)
         try:
             _warm(engines, model, options.rounds)
         finally:

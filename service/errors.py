@@ -36,6 +36,17 @@ from __future__ import annotations
 from models.errors import BackgroundRemovalError
 
 
+class CannotStart(SystemExit):
+    """The service refuses to start: status 1, and one sentence per reason; no traceback.
+
+    Args:
+        reasons: One sentence each.
+    """
+
+    def __init__(self, *reasons: object) -> None:
+        super().__init__("\n  ".join(("The service cannot start:", *map(str, reasons))))
+
+
 class _Told(BackgroundRemovalError):
     """An error whose sentence was written for the caller."""
 

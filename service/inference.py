@@ -12,25 +12,19 @@ from typing import Any
 import bentoml
 import numpy as np
 
-from models.chain import label_of
-from models.engines.trt.opening import MACHINE
+from models.engines.trt.open import MACHINE
 from models.errors import InferenceFailed, ModelError
-from service.bentoml_patches import batch_without_waiting, end_timers_with_requests
-from service.engine_wishes import CUDA_BATCH, wishes_of
-from service.engines import FAKE_NOTE, ServedEngines
-from service.lifecycle import (
-    end_with_supervisor,
-    listening_address,
-    outlive_siblings,
-    serving,
-    stop_service,
-)
+from models.serving.failover import label_of
+from models.serving.options import CUDA_BATCH
+from models.serving.served import FAKE_NOTE, ServedEngines
 from service.logs import LogConfig, set_up_logging
-from service.model_choice import choose_model
-from service.own_socket import keep_reachable
-from service.removal.admission import return_freed_memory
+from service.processes.bentoml_patches import batch_without_waiting, end_timers_with_requests
+from service.processes.own_socket import keep_reachable
+from service.processes.workers import end_with_supervisor, listening_address, serving, stop_service
+from service.resources import own_usage, return_freed_memory
 from service.settings import Settings, read_settings
-from service.usage import own_usage
+from service.shutdown import outlive_siblings
+from service.startup import choose_model
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +61,7 @@ class Inference:
         if _settings.engine == "fake":
             log.warning("%s", FAKE_NOTE)
         try:
-            self._engines = ServedEngines(wishes_of(_settings), _model)
+            self._engines = ServedEngines(_settings.engine_options, _model)
         except ModelError as refused:
             stop_service()
             raise SystemExit(str(refused)) from refused

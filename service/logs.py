@@ -93,11 +93,11 @@ def set_up_logging(config: LogConfig) -> None:
     """Send the records of this process to their places; may be called again.
 
     Raises:
-        SystemExit: If the file cannot be written.
+        OSError: If the file cannot be written.
     """
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if config.file is not None:
-        handlers.append(_open(config.file))
+        handlers.append(open_log_file(config.file))
     form = JsonFormatter if config.form == "json" else TextFormatter
     for handler in handlers:
         handler.setFormatter(form(config.process))
@@ -110,13 +110,20 @@ def set_up_logging(config: LogConfig) -> None:
     logging.captureWarnings(True)
 
 
-def check_log_file(file: Path) -> None:
-    """Find out before anything starts whether a log file can be written.
+def open_log_file(file: Path) -> RotatingFileHandler:
+    """Open a log file for appending; its folder is made if need be.
 
     Raises:
-        SystemExit: With one sentence, if not.
+        OSError: If it cannot be written.
     """
-    _open(file).close()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return RotatingFileHandler(
+        file,
+        maxBytes=_MAX_BYTES,
+        backupCount=_KEPT_FILES,
+        encoding="utf-8",
+        errors="backslashreplace",
+    )
 
 
 def _time_of(record: logging.LogRecord) -> str:
@@ -127,19 +134,3 @@ def _time_of(record: logging.LogRecord) -> str:
 
 def _escape(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode("ascii")
-
-
-def _open(file: Path) -> RotatingFileHandler:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        return RotatingFileHandler(
-            file,
-            maxBytes=_MAX_BYTES,
-            backupCount=_KEPT_FILES,
-            encoding="utf-8",
-            errors="backslashreplace",
-        )
-    except OSError as refused:
-        raise SystemExit(
-            f"The service cannot start:\n  LOG_FILE: {file} cannot be written ({refused.strerror})"
-        ) from refused

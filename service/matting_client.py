@@ -9,9 +9,9 @@ from typing import Any
 
 import aiohttp
 import numpy as np
-import numpy.typing as npt
 from bentoml.exceptions import BentoMLException, ServiceUnavailable
 
+from models.arrays import U8Array
 from models.errors import InferenceFailed
 from service.errors import (
     GpuMemoryExhausted,
@@ -20,8 +20,6 @@ from service.errors import (
     ServiceBusy,
 )
 from service.removal.ports import Matte
-
-U8Array = npt.NDArray[np.uint8]
 
 log = logging.getLogger(__name__)
 

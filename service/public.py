@@ -20,8 +20,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 
 from models.errors import BackgroundRemovalError
-from service.bentoml_patches import end_timers_with_requests
-from service.connections import ConnectionConfig, ConnectionKeeper
+from service.access.rate_limit import ClientLimiter, RateLimitConfig
+from service.container_image import Flavour, describe_image
 from service.environment import distrust_forwarded_headers, private_folders, send_nothing
 from service.http.app import EXPOSED_HEADERS, PREFIX, create_app, problem_response
 from service.http.bodies import IntakeConfig
@@ -32,11 +32,9 @@ from service.http.host_check import HostCheckMiddleware
 from service.http.metrics import Metrics, SlidingHour, forget_dead_processes
 from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
 from service.http.pages import create_index_app
-from service.http.rate_limit import ClientLimiter, RateLimitConfig
 from service.http.routes.remove import answer_removal
 from service.http.scrape import create_metrics_app
 from service.http.target import TargetMiddleware
-from service.image import Flavour, describe_image
 from service.imaging.guard import ImageLimits
 from service.inference import (
     LONGER_THAN_ANY_DEADLINE_S,
@@ -44,24 +42,19 @@ from service.inference import (
     log_config,
     stop_within_s,
 )
-from service.instance import open_instance
-from service.lifecycle import (
-    announce_stop,
-    check_address,
-    check_folder,
-    end_with_supervisor,
-    is_sibling,
-    kill_sibling,
-    serving,
-)
-from service.logs import LogConfig, check_log_file, set_up_logging
+from service.logs import LogConfig, set_up_logging
 from service.matting_client import BentoMattingClient
-from service.memory import allowed_bytes
-from service.model_choice import choose_model
+from service.processes.bentoml_patches import end_timers_with_requests
+from service.processes.connections import ConnectionConfig, ConnectionKeeper
+from service.processes.instance import open_instance
+from service.processes.supervisor import tame_supervisor
+from service.processes.watchdog import replace_when_hung
+from service.processes.workers import end_with_supervisor, is_sibling, kill_sibling, serving
 from service.removal.remover import BackgroundRemover, RemoverConfig
+from service.resources import allowed_bytes
 from service.settings import Settings, read_settings
-from service.supervisor import tame_supervisor
-from service.watchdog import replace_when_hung
+from service.shutdown import announce_stop
+from service.startup import check_address, check_folder, check_log_file, choose_model
 
 log = logging.getLogger(__name__)
 

@@ -11,13 +11,16 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn, Self
+from typing import Annotated, Literal, Self
 
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from models.serving.options import EngineOptions
+from models.spec import Precision
 from service.env_file import env_file_encoding, env_file_faults
+from service.errors import CannotStart
 
 PREFIX = "BIREFNET_"
 ENV_FILE = Path(".env")
@@ -240,6 +243,13 @@ class Settings(BaseSettings):
         names = ("use_tensorrt", "pin_memory", "cudnn_benchmark")
         return tuple(variable(name) for name in names if getattr(self, name))
 
+    @property
+    def engine_options(self) -> EngineOptions:
+        """What is asked of the engines."""
+        names = EngineOptions.__dataclass_fields__.keys() - {"precision"}
+        precision = None if self.precision == "auto" else Precision(self.precision)
+        return EngineOptions(precision=precision, **{name: getattr(self, name) for name in names})
+
 
 def variable(field: str) -> str:
     """Name of a field's environment variable."""
@@ -250,36 +260,28 @@ def read_settings() -> Settings:
     """Read the environment and `.env`.
 
     Raises:
-        SystemExit: With one sentence per fault, if a variable is misspelt or its value is not one
+        CannotStart: With one sentence per fault, if a variable is misspelt or its value is not one
             it takes.
     """
     unreadable = env_file_faults(ENV_FILE)
     if unreadable:
-        _refuse(unreadable)
+        raise CannotStart(*unreadable)
     faults = _misspelt()
     try:
         settings = Settings(_env_file_encoding=env_file_encoding(ENV_FILE))
     except ValidationError as invalid:
         faults += [_sentence(error["loc"], error["msg"]) for error in invalid.errors()]
     if faults:
-        _refuse(faults)
+        raise CannotStart(*faults)
     return settings
-
-
-def _refuse(faults: list[str]) -> NoReturn:
-    lines = "".join(f"\n  {fault}" for fault in faults)
-    raise SystemExit(f"The service cannot start:{lines}")
 
 
 def _misspelt() -> list[str]:
     """Variables that look like ours and are not; pydantic-settings lets them pass in silence."""
     # Compared without the prefix, which would make any two of them look alike.
-    ours = [variable(field) for field in Settings.model_fields]
-    known = {name.removeprefix(PREFIX): name for name in ours}
-    file = dotenv_values(ENV_FILE, encoding=env_file_encoding(ENV_FILE))
-    given = [*os.environ, *file]
+    known = {name.removeprefix(PREFIX): name for name in map(variable, Settings.model_fields)}
     faults = []
-    for name in given:
+    for name in (*os.environ, *dotenv_values(ENV_FILE, encoding=env_file_encoding(ENV_FILE))):
         bare = name.upper().removeprefix(PREFIX)
         if name.upper().startswith(PREFIX) and known.get(bare) != name.upper():
             near = difflib.get_close_matches(bare, known, n=1)

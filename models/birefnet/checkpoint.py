@@ -20,7 +20,7 @@ from models.birefnet.mismatch import explain
 from models.birefnet.network import BiRefNet, build_birefnet
 from models.catalog import CATALOG
 from models.errors import CheckpointMismatch
-from models.file_kind import is_safetensors, refuse_other_kinds
+from models.file_format import is_safetensors, refuse_other_kinds
 from models.spec import BiRefNetNetwork, ModelSpec
 
 StateDict = dict[str, Tensor]

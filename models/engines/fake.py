@@ -6,7 +6,9 @@ import time
 
 import numpy as np
 
-from models.engine import EngineConfig, EngineInfo, Headroom, ModelFiles, U8Array
+from models.arrays import U8Array
+from models.artifacts import ModelFiles
+from models.engine import EngineConfig, EngineInfo, Headroom
 from models.errors import InferenceFailed
 from models.spec import Precision
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime as ort
 
+from models.arrays import U8Array
+from models.artifacts import ModelFiles
 from models.cores import usable_cores
-from models.engine import EngineConfig, EngineInfo, Headroom, ModelFiles, U8Array
+from models.engine import EngineConfig, EngineInfo, Headroom
 from models.errors import EngineIncompatible, InferenceFailed
 from models.spec import Precision
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import onnx
 
-from models.engine import CHECKPOINT_FILE, GRAPH_FILE, QUANTIZED_GRAPH_FILE
+from models.artifacts import CHECKPOINT_FILE, GRAPH_FILE, QUANTIZED_GRAPH_FILE
 from models.errors import EngineUnavailable
 from models.export.onnx import attach_uint8_io
 from models.export.quantize import quantize, read_calibration
-from models.file_kind import is_safetensors
+from models.file_format import is_safetensors
 from models.spec import BiRefNetNetwork, ModelSpec, Precision
 
 

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.catalog import IMAGENET_MEAN, IMAGENET_STD
-from models.child import end_with, run_telling
-from models.engine import torch_or_say_so
+from models.installs import torch_or_say_so
 from models.spec import InputSpec
+from models.worker import end_with, run_telling
 
 
 def export_half(checkpoint: Path, height: int, width: int, file: Path) -> None:

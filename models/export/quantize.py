@@ -2,7 +2,7 @@
 
 For U-Nets made of Conv, Relu, MaxPool, Concat, Resize and Add. Weights become int8, symmetric, one
 scale per output channel. Activations become uint8, one scale per tensor with zero point 0 (each of
-them is non-negative), from ranges measured once by `scripts/calibrate.py` and kept in `ranges/`.
+them is non-negative), from ranges measured once by `scripts.evaluate.calibrate`, kept in `ranges/`.
 
 Tensors that meet in one Concat, and both sides of a Resize, share a scale, so that an engine can
 move and merge the bytes without rescaling them; without that OpenVINO gains nothing (280 ms, not

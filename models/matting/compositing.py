@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from models.matting.arrays import UInt8Array
+from models.arrays import U8Array
 
 #: Work goes strip by strip, so that what one step writes is still in the cache for the next.
 _STRIP_ROWS = 64
 
 
-def cutout(source: UInt8Array, alpha_u8: UInt8Array) -> UInt8Array:
+def cutout(source: U8Array, alpha_u8: U8Array) -> U8Array:
     """Put colours and opacity together, straight (colours are not multiplied by alpha).
 
     Colours under alpha 0 are set to 0: nobody sees them, they would leak what was cut away, and
@@ -41,7 +41,7 @@ def cutout(source: UInt8Array, alpha_u8: UInt8Array) -> UInt8Array:
     return rgba
 
 
-def composite(cutout: UInt8Array, background: UInt8Array) -> UInt8Array:
+def composite(cutout: U8Array, background: U8Array) -> U8Array:
     """Lay a cutout over a background.
 
     Args:

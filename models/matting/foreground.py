@@ -6,7 +6,7 @@ edge on a reduced grid, and corrected by what their mixture leaves unexplained o
 Source:
     Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021, for the correction; spreading
     by certainty is ours: it is nearer to the truth than the blurs there
-    (`tests/unit/models/matting/test_official_vectors.py`).
+    (`tests/unit/scripts/evaluate/test_official_vectors.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from models.matting.arrays import FloatArray, UInt8Array
+from models.arrays import FloatArray, U8Array
 from models.matting.grid import enlarge, make_grid, reduce_to_grid, soft_blocks
 
 #: Longest side of the reduced grid, in pixels.
@@ -26,7 +26,7 @@ _REACHES = (96, 24, 6)
 _FLOOR = 1e-2
 
 
-def estimate_foreground(source: UInt8Array, alpha_u8: UInt8Array) -> UInt8Array:
+def estimate_foreground(source: U8Array, alpha_u8: U8Array) -> U8Array:
     """Estimate the true colours of the subject where its edge is soft.
 
     Opaque pixels keep the source's colours exactly; so does what has no certain colours near.
@@ -52,8 +52,8 @@ def estimate_foreground(source: UInt8Array, alpha_u8: UInt8Array) -> UInt8Array:
 
 
 def _explain(
-    pixels: UInt8Array, alpha_u8: UInt8Array, foreground: UInt8Array, background: UInt8Array
-) -> UInt8Array:
+    pixels: U8Array, alpha_u8: U8Array, foreground: U8Array, background: U8Array
+) -> U8Array:
     """Correct a spread foreground by what it leaves unexplained of each pixel.
 
     ``F + alpha * (I - (alpha * F + (1 - alpha) * B))``: all of the rest where the subject is
@@ -75,7 +75,7 @@ def _explain(
     return np.asarray(cv2.add(foreground, share, dtype=cv2.CV_8U), dtype=np.uint8)
 
 
-def _layers(colours: UInt8Array, alpha_u8: UInt8Array) -> tuple[UInt8Array, UInt8Array]:
+def _layers(colours: U8Array, alpha_u8: U8Array) -> tuple[U8Array, U8Array]:
     """Colours of subject and background, each spread over the whole grid ``[h, w, 3]``."""
     image = cv2.cvtColor(colours, cv2.COLOR_RGB2RGBA).astype(np.float32)
     alpha = alpha_u8.astype(np.float32) / 255.0

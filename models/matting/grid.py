@@ -12,7 +12,7 @@ from typing import cast
 import cv2
 import numpy as np
 
-from models.matting.arrays import FloatArray, UInt8Array
+from models.arrays import FloatArray, U8Array
 
 #: Side of the blocks that are worked on or skipped, in pixels of the source image.
 _BLOCK_PX = 64
@@ -73,7 +73,7 @@ def make_grid(height: int, width: int, max_side: int) -> Grid:
     return Grid(rows, columns, min(step, height), min(step, width))
 
 
-def reduce_to_grid(image: UInt8Array, grid: Grid) -> UInt8Array:
+def reduce_to_grid(image: U8Array, grid: Grid) -> U8Array:
     """Average an image over the cells.
 
     Args:
@@ -91,7 +91,7 @@ def reduce_to_grid(image: UInt8Array, grid: Grid) -> UInt8Array:
     return np.asarray(cv2.resize(reduced, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def soft_blocks(coarse: UInt8Array, grid: Grid) -> Iterator[Block]:
+def soft_blocks(coarse: U8Array, grid: Grid) -> Iterator[Block]:
     """Find runs of neighbouring blocks where alpha is not 0 or 255 throughout.
 
     Args:
@@ -115,8 +115,8 @@ def soft_blocks(coarse: UInt8Array, grid: Grid) -> Iterator[Block]:
 
 
 def enlarge(
-    values: UInt8Array | FloatArray, block: Block, grid: Grid, height: int, width: int
-) -> UInt8Array | FloatArray:
+    values: U8Array | FloatArray, block: Block, grid: Grid, height: int, width: int
+) -> U8Array | FloatArray:
     """Interpolate some cells to source pixels, without a seam to the neighbouring blocks.
 
     Args:
@@ -140,4 +140,4 @@ def enlarge(
     if below or beside:  # the remainder of the picture, less than one cell
         cut = cv2.copyMakeBorder(cut, 0, below, 0, beside, cv2.BORDER_REPLICATE)
     # Typed by hand: OpenCV keeps the type it is given, its stubs do not say so.
-    return cast("UInt8Array | FloatArray", cut)
+    return cast("U8Array | FloatArray", cut)

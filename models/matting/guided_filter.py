@@ -12,7 +12,7 @@ from itertools import combinations_with_replacement
 import cv2
 import numpy as np
 
-from models.matting.arrays import FloatArray, Mask, UInt8Array
+from models.arrays import FloatArray, Mask, U8Array
 
 #: The pairs of colour channels of a symmetric 3 x 3 matrix, row by row.
 _PAIRS = tuple(combinations_with_replacement(range(3), 2))
@@ -24,7 +24,7 @@ _CONSTANT = 1.5 / 255.0
 
 
 def fit_planes(
-    guide: UInt8Array, alpha: FloatArray, radius: tuple[int, int], epsilon: float
+    guide: U8Array, alpha: FloatArray, radius: tuple[int, int], epsilon: float
 ) -> FloatArray:
     """Fit ``alpha = red * r + green * g + blue * b + offset`` around every pixel.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from models.matting.arrays import UInt8Array
+from models.arrays import U8Array
 
 #: Strips stay in the cache, and those without an edge are skipped.
 _STRIP_ROWS = 64
@@ -16,7 +16,7 @@ _FOUND_NOTHING = 0.1
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
-def smooth_alpha(alpha_u8: UInt8Array) -> UInt8Array:
+def smooth_alpha(alpha_u8: U8Array) -> U8Array:
     """Take the stair-steps out of an edge: a 5x5 Gaussian, sigma 1, held within its neighbours.
 
     No pixel leaves the range its 3x3 neighbourhood had, so the edge cannot grow a halo wider than
@@ -41,7 +41,7 @@ def smooth_alpha(alpha_u8: UInt8Array) -> UInt8Array:
     return smoothed
 
 
-def combine_alpha(alpha_u8: UInt8Array, existing_u8: UInt8Array) -> UInt8Array:
+def combine_alpha(alpha_u8: U8Array, existing_u8: U8Array) -> U8Array:
     """Hold our matte within the opacity the source image already had.
 
     Our matte is of the picture as it is seen, so an edge that is soft in the picture is as soft in

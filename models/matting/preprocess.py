@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from models.matting.arrays import UInt8Array
+from models.arrays import U8Array
 from models.matting.compositing import composite
 
 #: Dropping an odd last row or column moves the far edge by 1 part in this many: under 0.2 model
@@ -26,7 +26,7 @@ _STANDS_OUT = 80.0
 _MAX_SAMPLE = 40_000
 
 
-def lay_on_ground(source: UInt8Array, alpha_u8: UInt8Array) -> UInt8Array:
+def lay_on_ground(source: U8Array, alpha_u8: U8Array) -> U8Array:
     """Show a picture with transparency as a viewer would, before a ground it stands out from.
 
     What lies hidden under full transparency leaves no trace.
@@ -42,7 +42,7 @@ def lay_on_ground(source: UInt8Array, alpha_u8: UInt8Array) -> UInt8Array:
     return composite(rgba, choose_ground(source, alpha_u8))
 
 
-def choose_ground(source: UInt8Array, alpha_u8: UInt8Array) -> UInt8Array:
+def choose_ground(source: U8Array, alpha_u8: U8Array) -> U8Array:
     """Choose the plain ground that the visible pixels stand out from.
 
     Args:
@@ -61,11 +61,11 @@ def choose_ground(source: UInt8Array, alpha_u8: UInt8Array) -> UInt8Array:
     differences = np.abs(visible[None].astype(np.int16) - grounds[:, None]).max(axis=2)
     contrasts = np.quantile(differences, _NEAR_SHARE, axis=1)
     best = int(np.argmax(np.minimum(contrasts, _STANDS_OUT)))  # the first of equals
-    ground: UInt8Array = grounds[best]
+    ground: U8Array = grounds[best]
     return ground
 
 
-def fit(source: UInt8Array, height: int, width: int) -> UInt8Array:
+def fit(source: U8Array, height: int, width: int) -> U8Array:
     """Squash the source image to the shape the network takes, without aliasing.
 
     Exact 2x2 averages first (OpenCV has a fast path for those only), the fractional rest by area:
@@ -90,7 +90,7 @@ def fit(source: UInt8Array, height: int, width: int) -> UInt8Array:
     return np.asarray(shrunk, dtype=np.uint8)
 
 
-def halve_towards(source: UInt8Array, height: int, width: int) -> UInt8Array:
+def halve_towards(source: U8Array, height: int, width: int) -> U8Array:
     """Average 2x2 blocks again and again while the result stays at least ``height`` x ``width``.
 
     Args:

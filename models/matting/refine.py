@@ -14,15 +14,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from models.matting.arrays import FloatArray, UInt8Array
+from models.arrays import FloatArray, U8Array
 from models.matting.grid import Grid, enlarge, make_grid, reduce_to_grid, soft_blocks
 from models.matting.guided_filter import fit_planes
 from models.spec import Refinement
 
 
-def refine_alpha(
-    alpha_u8: UInt8Array, source: UInt8Array, refinement: Refinement | None
-) -> UInt8Array:
+def refine_alpha(alpha_u8: U8Array, source: U8Array, refinement: Refinement | None) -> U8Array:
     """Bring a network's matte to the size of the source image.
 
     Nothing is stretched to fill the range: a matte near 0 everywhere stays near 0.
@@ -53,14 +51,14 @@ def refine_alpha(
     return _apply_planes(planes, guide, source, grid)
 
 
-def _resample(alpha_u8: UInt8Array, height: int, width: int) -> UInt8Array:
+def _resample(alpha_u8: U8Array, height: int, width: int) -> U8Array:
     """Resize smoothly, shrinking (by area) before growing (cubic)."""
     inner = (min(width, alpha_u8.shape[1]), min(height, alpha_u8.shape[0]))
     alpha = cv2.resize(alpha_u8, inner, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(alpha, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def _sample(alpha_u8: UInt8Array, grid: Grid, height: int, width: int) -> FloatArray:
+def _sample(alpha_u8: U8Array, grid: Grid, height: int, width: int) -> FloatArray:
     """Look the matte up at the centres of the cells: ``[grid.height, grid.width]``, 0..1."""
     inner = (min(grid.width, alpha_u8.shape[1]), min(grid.height, alpha_u8.shape[0]))
     alpha = cv2.resize(alpha_u8, inner, interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
@@ -79,9 +77,7 @@ def _sample(alpha_u8: UInt8Array, grid: Grid, height: int, width: int) -> FloatA
     return np.asarray(sampled, dtype=np.float32)
 
 
-def _apply_planes(
-    planes: FloatArray, guide: UInt8Array, source: UInt8Array, grid: Grid
-) -> UInt8Array:
+def _apply_planes(planes: FloatArray, guide: U8Array, source: U8Array, grid: Grid) -> U8Array:
     """Evaluate the planes: on the source image in blocks with an edge, else on the grid."""
     height, width = source.shape[:2]
     coarse = _evaluate(list(planes), guide)
@@ -103,7 +99,7 @@ def _apply_planes(
     return alpha
 
 
-def _evaluate(planes: list[FloatArray], colours: UInt8Array) -> UInt8Array:
+def _evaluate(planes: list[FloatArray], colours: U8Array) -> U8Array:
     """Alpha of every pixel, saturated to 0..255."""
     total = np.array(planes[3])
     for plane, channel in zip(planes[:3], cv2.split(colours), strict=True):

@@ -51,7 +51,8 @@ class Checkup:
 
     Attributes:
         health: Its state, with reasons.
-        usage: What the inference process takes; see `service.usage`. Empty if it does not answer.
+        usage: What the inference process takes; see `service.resources`. Empty if it does not
+            answer.
     """
 
     health: Health

@@ -19,6 +19,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.errors import BackgroundRemovalError
+from service.access.caller import client_key
+from service.access.rate_limit import ClientLimiter
 from service.errors import MemoryExhausted, ShuttingDown
 from service.http.access_log import log_exchange
 from service.http.bodies import BodyBudget, GuardedBody, IntakeConfig
@@ -26,7 +28,6 @@ from service.http.envelope import EnvelopeSender
 from service.http.exchange import PROBES, READINESS, Exchange, attach, exchange_of
 from service.http.metrics import Metrics
 from service.http.problems import render
-from service.http.rate_limit import ClientLimiter, client_key
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from service.http.dependencies import Services
 from service.http.exchange import METRICS
 from service.http.health import Checkup
 from service.http.schemas import Health, HealthState
-from service.usage import own_usage
+from service.resources import own_usage
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -51,7 +51,7 @@ def measure(checkup: Checkup, load: Mapping[str, int], public: Mapping[str, floa
     Args:
         checkup: Health, and what the inference process takes.
         load: Removals by what they wait for or are in.
-        public: What the public process takes; see `service.usage`.
+        public: What the public process takes; see `service.resources`.
 
     Returns:
         The metrics; label values are few and fixed.

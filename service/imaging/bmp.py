@@ -14,9 +14,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from models.arrays import U8Array
 from service.errors import UnsupportedFormat
 from service.imaging.bmp_rle import unpack_rle
-from service.imaging.container import CheckDeadline, ColourTags, StoredPixels, U8Array
+from service.imaging.container import CheckDeadline, ColourTags, StoredPixels
 
 _FILE_HEADER_BYTES = 14
 _OS2_1_HEADER_BYTES = 12

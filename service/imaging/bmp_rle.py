@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from service.imaging.container import CheckDeadline, U8Array
+from models.arrays import U8Array
+from service.imaging.container import CheckDeadline
 
 _END_OF_LINE, _END_OF_PICTURE, _JUMP = 0, 1, 2
 # At most 255 pixels each, so that the arrays of one piece stay small whatever the file says.

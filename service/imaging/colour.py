@@ -18,6 +18,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageCms
 
+from models.arrays import U8Array
 from service.imaging.colour_spaces import (
     ADOBE_RGB_CHROMATICITIES,
     ADOBE_RGB_GAMMA,
@@ -27,7 +28,7 @@ from service.imaging.colour_spaces import (
     profile_of_cicp,
     srgb_curve,
 )
-from service.imaging.container import DECODER_FAULTS, CheckDeadline, ColourTags, U8Array
+from service.imaging.container import DECODER_FAULTS, CheckDeadline, ColourTags
 
 _SRGB = ImageCms.createProfile("sRGB")
 _MODE_OF_SPACE = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}

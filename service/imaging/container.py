@@ -14,10 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-U8Array = npt.NDArray[np.uint8]
+from models.arrays import U8Array
 
 #: Called often during long work; raises once the time is up.
 CheckDeadline = Callable[[], None]

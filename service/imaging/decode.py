@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from models.arrays import U8Array
 from models.matting.preprocess import lay_on_ground
 from service.errors import CorruptImage
 from service.imaging.colour import to_srgb
-from service.imaging.container import DECODER_FAULTS, CheckDeadline, U8Array
+from service.imaging.container import DECODER_FAULTS, CheckDeadline
 from service.imaging.guard import ImageHeader
 
 _OPAQUE = 255

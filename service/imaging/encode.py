@@ -6,10 +6,9 @@ import struct
 import zlib
 
 import numpy as np
-import numpy.typing as npt
 from isal import isal_zlib
 
-U8Array = npt.NDArray[np.uint8]
+from models.arrays import U8Array
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _FILTER_UP = 2

@@ -19,9 +19,10 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
+from models.arrays import U8Array
 from service.errors import UnsupportedFormat
 from service.imaging.colour import conversion_bytes
-from service.imaging.container import CheckDeadline, ColourTags, StoredPixels, U8Array, WatchedBytes
+from service.imaging.container import CheckDeadline, ColourTags, StoredPixels, WatchedBytes
 from service.imaging.jpeg_markers import JpegLayout, Scan, walk
 
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"

@@ -14,14 +14,14 @@ from functools import cached_property, reduce
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from models.arrays import U8Array, U16Array
 from service.errors import UnsupportedFormat
-from service.imaging.container import CheckDeadline, ColourTags, StoredPixels, U8Array, WatchedBytes
+from service.imaging.container import CheckDeadline, ColourTags, StoredPixels, WatchedBytes
 from service.imaging.encode import chunk
 
-Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+Samples = U8Array | U16Array
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
@@ -82,11 +80,3 @@ class MemoryBudget:
     async def _announce(self) -> None:
         async with self._freed:
             self._freed.notify_all()
-
-
-def return_freed_memory() -> None:
-    """Have the C library give freed memory back to the system; it keeps large buffers otherwise."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl has not
-        if trim is not None:
-            trim(0)

@@ -18,8 +18,8 @@ from typing import ParamSpec, TypeVar
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import U8Array
 from models.matting.compositing import cutout
 from models.matting.foreground import estimate_foreground
 from models.matting.postprocess import combine_alpha, smooth_alpha
@@ -30,12 +30,12 @@ from service.errors import MemoryExhausted, ProcessingTimeout, ServiceBusy
 from service.imaging.decode import SourceImage, decode
 from service.imaging.encode import encode_png
 from service.imaging.guard import ImageHeader, ImageLimits, inspect
-from service.removal.admission import MemoryBudget, Reservation, return_freed_memory
+from service.removal.admission import MemoryBudget, Reservation
 from service.removal.options import RemovalOptions, RemovalResult
 from service.removal.ports import Matte, MattingClient
 from service.removal.threads import ImagingThreads, StageClock
+from service.resources import return_freed_memory
 
-U8Array = npt.NDArray[np.uint8]
 P = ParamSpec("P")
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
     file
-    for file in [*sorted(ROOT.glob("scripts/*.py")), *sorted(ROOT.glob("examples/*.py"))]
+    for file in [*sorted(ROOT.glob("scripts/**/*.py")), *sorted(ROOT.glob("examples/*.py"))]
     if '__name__ == "__main__"' in file.read_text()
 ]
 NOBODY = "http://127.0.0.1:9"  # the discard port: refused at once
@@ -23,12 +23,13 @@ def run(name: str, *words: str, without: Path | None = None) -> subprocess.Compl
     """Run a script or an example as its documentation says.
 
     Args:
-        name: Such as `scripts/soak.py`.
+        name: Such as `scripts/measuring/soak.py`.
         words: Its arguments.
         without: Folder that is searched for modules first.
     """
     script = ROOT / name
-    start = [str(script)] if script.parent.name == "examples" else ["-m", f"scripts.{script.stem}"]
+    module = name.removesuffix(".py").removesuffix("/__main__").replace("/", ".")
+    start = [str(script)] if script.parent.name == "examples" else ["-m", module]
     environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "BENTOML_DO_NOT_TRACK": "True"}
     if without is not None:
         environment["PYTHONPATH"] = str(without)
@@ -91,28 +92,31 @@ def test_every_command_ends_by_one_mechanism(file: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
-        (f"scripts/load_test.py --image {PHOTO} --url {NOBODY} --requests 2", "start the service"),
-        (f"scripts/load_test.py --image {PHOTO} --url nonsense", "nonsense is no address"),
-        ("scripts/load_test.py --image nowhere.jpg", "nowhere.jpg: No such file"),
-        ("scripts/load_test.py --image examples", "examples: Is a directory"),
-        (f"scripts/load_test.py --image {PHOTO} --requests 0", "0 is no whole number"),
-        ("scripts/soak.py --model nonsense", "no model is called 'nonsense'"),
-        ("scripts/calibrate.py --model nonsense", "no model is called 'nonsense'"),
-        ("scripts/evaluate.py --no-sod --model nonsense", "no model is called 'nonsense'"),
-        ("scripts/evaluate.py --no-sod --images nowhere --truth nowhere", "nowhere"),
+        (
+            f"scripts/measuring/load.py --image {PHOTO} --url {NOBODY} --requests 2",
+            "start the service",
+        ),
+        (f"scripts/measuring/load.py --image {PHOTO} --url nonsense", "nonsense is no address"),
+        ("scripts/measuring/load.py --image nowhere.jpg", "nowhere.jpg: No such file"),
+        ("scripts/measuring/load.py --image examples", "examples: Is a directory"),
+        (f"scripts/measuring/load.py --image {PHOTO} --requests 0", "0 is no whole number"),
+        ("scripts/measuring/soak.py --model nonsense", "no model is called 'nonsense'"),
+        ("scripts/evaluate/calibrate.py --model nonsense", "no model is called 'nonsense'"),
+        ("scripts/evaluate/__main__.py --no-sod --model nonsense", "no model is called 'nonsense'"),
+        ("scripts/evaluate/__main__.py --no-sod --images nowhere --truth nowhere", "nowhere"),
         ("scripts/download_model.py --model nonsense", "no model is called 'nonsense'"),
         ("scripts/download_model.py --from-file nowhere.onnx", "there is no file nowhere.onnx"),
         ("scripts/register_model.py --from-file nowhere.pth", "there is no file nowhere.pth"),
         ("scripts/register_model.py --from-file README.md", "neither a .safetensors nor a .pth"),
         ("scripts/build_engine.py --model u2netp", "u2netp"),
         ("scripts/warmup_tensorrt.py --model u2netp", "u2netp"),
-        ("scripts/benchmark.py --photos nowhere", "no photograph (.jpg, .png) in nowhere"),
-        ("scripts/benchmark.py --model u2netp", "u2netp"),
-        ("scripts/benchmark.py --engines nonsense", "no engine is called 'nonsense'"),
-        ("scripts/benchmark_worker.py nonsense", "invalid loads value: 'nonsense'"),
-        ("scripts/gpu_check.py --batches 0", "0 is no whole number"),
-        ("scripts/rembg_bench.py --models nonsense", "invalid choice: 'nonsense'"),
-        ("scripts/rembg_bench.py --rembg-python /nowhere/python", "has no rembg beside it"),
+        ("scripts/benchmark/__main__.py --photos nowhere", "no photograph (.jpg, .png) in nowhere"),
+        ("scripts/benchmark/__main__.py --model u2netp", "u2netp"),
+        ("scripts/benchmark/__main__.py --engines nonsense", "no engine is called 'nonsense'"),
+        ("scripts/benchmark/worker.py nonsense", "invalid loads value: 'nonsense'"),
+        ("scripts/gpu_check/__main__.py --batches 0", "0 is no whole number"),
+        ("scripts/rembg/bench.py --models nonsense", "invalid choice: 'nonsense'"),
+        ("scripts/rembg/bench.py --rembg-python /nowhere/python", "has no rembg beside it"),
         ("scripts/write_docs.py --nonsense", "unrecognized arguments"),
         (f"examples/sync_client.py {PHOTO} out.png {NOBODY}", f"sent to {NOBODY}: "),
         (f"examples/sync_client.py {PHOTO} out.png nonsense", "sent to nonsense: "),
@@ -131,7 +135,11 @@ def test_what_is_wrong_is_said_in_one_sentence(command: str, sentence: str) -> N
 
 @pytest.mark.parametrize(
     "command",
-    ["scripts/gpu_check.py", "scripts/gpu_check.py --smoke", "scripts/benchmark.py"],
+    [
+        "scripts/gpu_check/__main__.py",
+        "scripts/gpu_check/__main__.py --smoke",
+        "scripts/benchmark/__main__.py",
+    ],
 )
 def test_a_lack_of_pytorch_is_said_with_what_to_run(command: str, no_torch: Path) -> None:
     sentence = said_in_one_sentence(run(*command.split(), without=no_torch))

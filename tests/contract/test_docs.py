@@ -136,10 +136,11 @@ def test_every_command_the_pages_name_exists(root: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (root / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:`|^)make ([a-z]+)\b", text, re.MULTILINE))
     assert {"serve", "test"} <= named <= targets, named - targets
-    scripts = set(re.findall(r"-m scripts\.(\w+)", text))
+    scripts = set(re.findall(r"-m scripts\.(\w+(?:\.\w+)*)", text))
     assert scripts
     for script in scripts:
-        assert (root / "scripts" / f"{script}.py").exists(), script
+        place = root / "scripts" / script.replace(".", "/")
+        assert place.with_suffix(".py").exists() or (place / "__main__.py").exists(), script
 
 
 def test_the_readme_s_curl_names_a_photograph_and_a_route_that_exist(root: Path) -> None:

@@ -10,16 +10,9 @@ import numpy as np
 import onnx
 import pytest
 
+from models.artifacts import GRAPH_FILE, QUANTIZED_GRAPH_FILE, ModelFiles
 from models.catalog import find
-from models.engine import (
-    ENGINES,
-    GRAPH_FILE,
-    QUANTIZED_GRAPH_FILE,
-    Engine,
-    EngineConfig,
-    ModelFiles,
-    open_engine,
-)
+from models.engine import ENGINES, Engine, EngineConfig, open_engine
 from models.errors import EngineIncompatible, EngineUnavailable, InferenceFailed
 from models.export.onnx import attach_uint8_io
 from models.spec import Precision

@@ -13,7 +13,7 @@ from models.errors import BackgroundRemovalError
 from service.http.exchange import PROBES
 from service.http.schemas import HealthState
 from service.http.scrape import measure
-from service.usage import own_usage
+from service.resources import own_usage
 from tests.support.api import Api, ApiParts, open_api
 from tests.support.matting import FakeMattingClient
 from tests.support.pictures import make_image

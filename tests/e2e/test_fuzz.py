@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import fuzz_pictures
+from scripts.hostile import fuzz as fuzz_pictures
 from tests.support.server import NO_LIMITS, Serve
 
 # The fake engine takes up to 5 s for a picture whose first pixel happens to ask for it.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.load_test import LoadReport, load
+from scripts.measuring.load import LoadReport, load
 from tests.support.pictures import make_image
 from tests.support.server import NO_LIMITS, BentoServer, Serve
 

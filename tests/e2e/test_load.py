@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from scripts.load_test import load
+from scripts.measuring.load import load
 from tests.support.pictures import make_image
 from tests.support.server import BentoServer, mosaic_picture
 

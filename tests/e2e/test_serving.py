@@ -9,7 +9,8 @@ import sys
 
 import numpy as np
 
-from tests.support.pictures import U8Array, make_image, open_image
+from models.arrays import U8Array
+from tests.support.pictures import make_image, open_image
 from tests.support.problems import assert_problem
 from tests.support.server import NO_LIMITS, PREFIX, REPOSITORY, BentoServer
 

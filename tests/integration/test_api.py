@@ -17,11 +17,11 @@ from fastapi import Request
 from PIL import Image
 
 from models.errors import InferenceFailed, OutOfDeviceMemory
+from service.access.rate_limit import RateLimitConfig
 from service.errors import GpuMemoryExhausted, InferenceUnavailable, ServiceBusy
 from service.http.app import EXPOSED_HEADERS, PREFIX
 from service.http.bodies import IntakeConfig
 from service.http.health import Wanted
-from service.http.rate_limit import RateLimitConfig
 from service.removal.remover import RemoverConfig
 from tests.support.api import HEALTH, MAX_FILE_BYTES, REMOVE, Api, ApiParts, open_api
 from tests.support.matting import FakeMattingClient

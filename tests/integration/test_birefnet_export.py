@@ -12,7 +12,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 import openvino as ov
@@ -21,12 +20,14 @@ import torch
 from onnx import TensorProto
 from safetensors.torch import load_file
 
+from models.arrays import U8Array
+from models.artifacts import CHECKPOINT_FILE, ModelFiles
 from models.birefnet import build_birefnet
 from models.birefnet.deform_conv import DeformableConv2d, deform_conv2d
 from models.birefnet.pictures import PictureMatting
 from models.birefnet.seeded import seed_weights
 from models.catalog import IMAGENET_MEAN, IMAGENET_STD, custom_birefnet
-from models.engine import CHECKPOINT_FILE, EngineConfig, ModelFiles, open_engine
+from models.engine import EngineConfig, open_engine
 from models.engines.openvino.deform_conv import DEFORM_CONV, sample_rows
 from models.export.birefnet import DeformForm, export_birefnet
 from models.export.graphs import export
@@ -39,7 +40,6 @@ SPEC = InputSpec(128, 192, IMAGENET_MEAN, IMAGENET_STD)  # not square, so that a
 PHOTOS = sorted((Path(__file__).parents[2] / "examples/photos").glob("*.jpg"))
 HEAD_SCALE = 3.0
 BATCHES = (1, 4)
-U8Array = npt.NDArray[np.uint8]
 
 NETWORK = make_tiny_birefnet(HEAD_SCALE)
 

@@ -13,9 +13,9 @@ from models.engine import EngineConfig
 from models.engines.trt.build import PLANS_FOLDER
 from models.engines.trt.cache import PlanCache
 from models.engines.trt.library import find_libraries
-from models.engines.trt.opening import MACHINE, open_tensorrt, order_plan
+from models.engines.trt.open import MACHINE, open_tensorrt, order_plan
 from models.errors import EngineNotBuilt
-from models.store import RegisteredModel, resolve
+from models.store.registered import RegisteredModel, resolve
 from scripts.build_engine import main
 from tests.support.fake_cuda import FakeDevice, expected_alpha
 from tests.support.fake_machine import model_store, put_in_device, registered_tiny

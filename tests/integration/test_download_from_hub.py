@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 from models.catalog import find
-from models.download import Hub, download
+from models.checkpoints.download import Hub, download
+from models.checkpoints.http_download import site_of
+from models.checkpoints.hub import next_address
+from models.checkpoints.provenance import read_provenance
 from models.errors import ChecksumMismatch, DownloadFailed
-from models.hub import next_address
-from models.provenance import read_provenance
-from models.transfer import site_of
 from scripts.download_model import main as download_model
 from tests.support.file_server import FileServer, open_file_server
 

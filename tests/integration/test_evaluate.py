@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.engine import EngineConfig, ModelFiles
+from models.artifacts import ModelFiles
+from models.engine import EngineConfig
 from models.engines.fake import FakeEngine
 from models.spec import InputSpec
-from scripts import evaluation_sod
-from scripts.evaluate import draw, evaluate, main
-from scripts.evaluation_cases import Case, CaseSet, folder_cases
-from scripts.open_model import OpenModel
+from scripts.evaluate import sod as evaluation_sod
+from scripts.evaluate.__main__ import draw, evaluate, main
+from scripts.evaluate.cases import Case, CaseSet, folder_cases
+from scripts.measuring.open_model import OpenModel
 from tests.support.graphs import make_spec
 from tests.support.pictures import make_portrait
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from models.catalog import CUSTOM_NAME, find
-from models.download import Hub, adopt, download
+from models.checkpoints.download import Hub, adopt, download
+from models.checkpoints.provenance import GIVEN, read_provenance
 from models.errors import CheckpointMismatch, DownloadFailed
-from models.provenance import GIVEN, read_provenance
-from models.registration import identify
+from models.store.register import identify
 from scripts.download_model import main as download_model
 from scripts.register_model import main as register_model
 from tests.support.checkpoints import make_state, write

@@ -16,7 +16,7 @@ REAL = ROOT / "data/models/u2netp.onnx"
 PROGRAM = """
 import sys
 from pathlib import Path
-from service.model_choice import choose_model
+from service.startup import choose_model
 from service.settings import Settings
 
 model = sys.argv[2] if sys.argv[2:] else "auto"
@@ -28,7 +28,7 @@ print(chosen.spec.name, chosen.tag, chosen.files.graph.is_file(), "onnx" in sys.
 # Python imports it before anything else.
 KILLED = """
 import os, sys
-if "models.registration" in sys.orig_argv:
+if "models.store.register" in sys.orig_argv:
     print("UserWarning: something about a version", file=sys.stderr, flush=True)
     os.kill(os.getpid(), 9)
 """
@@ -112,7 +112,7 @@ def test_a_file_that_was_registered_as_it_is_and_damaged_in_the_store_is_registe
 
 def choose_by_name(name: str, home: Path) -> tuple[int, str]:
     program = (
-        "from service.model_choice import choose_model; from service.settings import Settings;"
+        "from service.startup import choose_model; from service.settings import Settings;"
         f"choose_model(Settings(model={name!r}))"
     )
     environment = {**os.environ, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
@@ -132,8 +132,8 @@ import sys
 from pathlib import Path
 import models.export.graphs as graphs
 from models.catalog import custom_birefnet
-from models.registration import identify, register
-from models.store import resolve_file
+from models.store.register import identify, register
+from models.store.registered import resolve_file
 
 def export(checkpoint, spec, folder):
     (folder / "graph.onnx").write_bytes(b"")

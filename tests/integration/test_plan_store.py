@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.engine import EngineConfig, StoredPlan
+from models.artifacts import StoredPlan
+from models.engine import EngineConfig
 from models.engines.trt.library import Library
-from models.engines.trt.opening import MACHINE, open_tensorrt, order_plan
+from models.engines.trt.open import MACHINE, open_tensorrt, order_plan
 from models.engines.trt.plan import PlanManifest
 from models.errors import EngineNotBuilt
-from models.plan_store import plans_of, register_plan
-from models.store import RegisteredModel, resolve
+from models.store.plans import plans_of, register_plan
+from models.store.registered import RegisteredModel, resolve
 from tests.support.fake_cuda import FakeDevice, expected_alpha, make_fake_plan
 from tests.support.fake_machine import put_in_device, registered_tiny
 from tests.support.graphs import SIZE

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from service.http.rate_limit import RateLimitConfig
+from service.access.rate_limit import RateLimitConfig
 from tests.support.api import REMOVE, Api, ApiParts, open_api
 from tests.support.matting import FakeMattingClient
 from tests.support.problems import assert_problem

@@ -11,20 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.engine import EngineConfig, ModelFiles
+from models.artifacts import ModelFiles, sha256_of
+from models.engine import EngineConfig
 from models.engines.trt.build import PLANS_FOLDER
 from models.engines.trt.cache import PlanCache
 from models.engines.trt.library import Library
-from models.engines.trt.opening import MACHINE, order_plan
+from models.engines.trt.open import MACHINE, order_plan
 from models.engines.trt.plan import PlanManifest
 from models.errors import EngineUnavailable
 from models.export.graphs import export
-from models.gate import golden_file, golden_pictures
-from models.provenance import sha256_of
+from models.serving.acceptance import golden_file, golden_pictures
+from models.serving.options import EngineOptions
+from models.serving.served import ServedEngines
 from models.spec import Precision
-from models.store import RegisteredModel
-from service.engine_wishes import EngineWishes
-from service.engines import ServedEngines
+from models.store.registered import RegisteredModel
 from tests.support.fake_cuda import (
     FakeDevice,
     FakePlanRuntime,
@@ -48,8 +48,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> RegisteredModel:
 
 
 @pytest.fixture
-def wishes(tmp_path: Path) -> EngineWishes:
-    return EngineWishes(
+def options(tmp_path: Path) -> EngineOptions:
+    return EngineOptions(
         engine="auto",
         device="auto",
         precision=None,
@@ -76,7 +76,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDevice]:
     device.assert_clean()
 
 
-def keep_plan(model: RegisteredModel, wishes: EngineWishes) -> None:
+def keep_plan(model: RegisteredModel, options: EngineOptions) -> None:
     """The plan this machine needs, as if it had been built before."""
     order = order_plan(model.files, EngineConfig(SIZE, SIZE))
 
@@ -85,22 +85,22 @@ def keep_plan(model: RegisteredModel, wishes: EngineWishes) -> None:
         sha256 = hashlib.sha256(PLAN).hexdigest()
         return PlanManifest(order.key, "c" * 64, sha256, len(PLAN), 0.1)
 
-    PlanCache(wishes.cache_dir / PLANS_FOLDER).build_once(order.key, write)
+    PlanCache(options.cache_dir / PLANS_FOLDER).build_once(order.key, write)
 
 
-def agree_with_the_fake(model: RegisteredModel, wishes: EngineWishes) -> None:
+def agree_with_the_fake(model: RegisteredModel, options: EngineOptions) -> None:
     """The reference's mattes, made before, are what the fake plan computes."""
     pictures = golden_pictures(SIZE, SIZE)
-    kept = golden_file(wishes.cache_dir / "golden", sha256_of(model.files.graph), pictures)
+    kept = golden_file(options.cache_dir / "golden", sha256_of(model.files.graph), pictures)
     kept.parent.mkdir(parents=True)
     np.save(kept, expected_alpha(pictures))
 
 
 @pytest.mark.usefixtures("no_device")
 def test_without_a_device_the_cpu_serves_and_nothing_is_amiss(
-    model: RegisteredModel, wishes: EngineWishes
+    model: RegisteredModel, options: EngineOptions
 ) -> None:
-    engines = ServedEngines(wishes, model)
+    engines = ServedEngines(options, model)
     told = engines.describe()
     assert (told["engine"], told["device"], told["notes"]) == ("openvino", "cpu", [])
     assert told["gpu_memory_free_mb"] == 0
@@ -113,21 +113,21 @@ def test_without_a_device_the_cpu_serves_and_nothing_is_amiss(
     "asked", [{"device": "cuda"}, {"use_tensorrt": True}, {"engine": "tensorrt"}]
 )
 def test_an_asked_for_device_that_is_not_there_is_told(
-    model: RegisteredModel, wishes: EngineWishes, asked: dict[str, object]
+    model: RegisteredModel, options: EngineOptions, asked: dict[str, object]
 ) -> None:
-    engines = ServedEngines(replace(wishes, **asked), model)
+    engines = ServedEngines(replace(options, **asked), model)
     assert engines.describe()["notes"] == ["no GPU is used: there is no driver"]
     assert engines.describe()["engine"] == "openvino"
     engines.close()
 
 
 def test_a_plan_that_passes_its_golden_pictures_serves(
-    model: RegisteredModel, wishes: EngineWishes, device: FakeDevice
+    model: RegisteredModel, options: EngineOptions, device: FakeDevice
 ) -> None:
-    wishes = replace(wishes, use_tensorrt=True)
-    keep_plan(model, wishes)
-    agree_with_the_fake(model, wishes)
-    engines = ServedEngines(wishes, model)
+    options = replace(options, use_tensorrt=True)
+    keep_plan(model, options)
+    agree_with_the_fake(model, options)
+    engines = ServedEngines(options, model)
     told = engines.describe()
     assert (told["engine"], told["device"], told["notes"]) == ("tensorrt", "cuda", [])
     assert told["gpu_memory_free_mb"] > 0
@@ -138,11 +138,11 @@ def test_a_plan_that_passes_its_golden_pictures_serves(
 
 
 def test_a_plan_that_fails_its_golden_pictures_does_not_serve(
-    model: RegisteredModel, wishes: EngineWishes, device: FakeDevice
+    model: RegisteredModel, options: EngineOptions, device: FakeDevice
 ) -> None:
-    wishes = replace(wishes, use_tensorrt=True)
-    keep_plan(model, wishes)
-    engines = ServedEngines(wishes, model)  # the tiny network is not what the fake computes
+    options = replace(options, use_tensorrt=True)
+    keep_plan(model, options)
+    engines = ServedEngines(options, model)  # the tiny network is not what the fake computes
     told = engines.describe()
     assert told["engine"] == "openvino"
     assert "engine tensorrt could not be opened; the log says why" in told["notes"]
@@ -152,7 +152,7 @@ def test_a_plan_that_fails_its_golden_pictures_does_not_serve(
 @pytest.mark.parametrize("fault", [RuntimeError("a library's own"), OSError("libcublas is gone")])
 def test_what_a_library_raises_unforeseen_leaves_the_cpu_serving(
     model: RegisteredModel,
-    wishes: EngineWishes,
+    options: EngineOptions,
     device: FakeDevice,
     monkeypatch: pytest.MonkeyPatch,
     fault: Exception,
@@ -161,8 +161,8 @@ def test_what_a_library_raises_unforeseen_leaves_the_cpu_serving(
         raise fault
 
     monkeypatch.setattr(MACHINE, "open_runtime", open_runtime)
-    keep_plan(model, wishes)
-    engines = ServedEngines(wishes, model)
+    keep_plan(model, options)
+    engines = ServedEngines(options, model)
     told = engines.describe()
     assert told["engine"] == "openvino"
     assert "engine tensorrt could not be opened; the log says why" in told["notes"]
@@ -171,11 +171,11 @@ def test_what_a_library_raises_unforeseen_leaves_the_cpu_serving(
 
 
 def test_a_gpu_without_memory_is_told_with_both_figures(
-    model: RegisteredModel, wishes: EngineWishes, device: FakeDevice
+    model: RegisteredModel, options: EngineOptions, device: FakeDevice
 ) -> None:
-    keep_plan(model, wishes)
+    keep_plan(model, options)
     device.taken = device.capacity - 1
-    engines = ServedEngines(wishes, model)
+    engines = ServedEngines(options, model)
     told = engines.describe()
     assert told["engine"] == "openvino"
     assert any("MB of GPU memory, and 0 MB are free" in note for note in told["notes"])
@@ -184,9 +184,9 @@ def test_a_gpu_without_memory_is_told_with_both_figures(
 
 @pytest.mark.usefixtures("no_device")
 def test_a_precision_only_a_gpu_has_gives_way_where_a_gpu_was_asked_for(
-    model: RegisteredModel, wishes: EngineWishes
+    model: RegisteredModel, options: EngineOptions
 ) -> None:
-    engines = ServedEngines(replace(wishes, device="cuda", precision=Precision.F16), model)
+    engines = ServedEngines(replace(options, device="cuda", precision=Precision.F16), model)
     told = engines.describe()
     assert (told["engine"], told["precision"]) == ("openvino", "f32")
     assert "BIREFNET_PRECISION=f16 needs the GPU" in told["notes"]
@@ -195,32 +195,32 @@ def test_a_precision_only_a_gpu_has_gives_way_where_a_gpu_was_asked_for(
 
 @pytest.mark.usefixtures("no_device")
 def test_a_precision_only_a_gpu_has_stops_the_start_where_the_cpu_shall_serve(
-    model: RegisteredModel, wishes: EngineWishes
+    model: RegisteredModel, options: EngineOptions
 ) -> None:
     with pytest.raises(EngineUnavailable, match="no engine could be opened"):
-        ServedEngines(replace(wishes, precision=Precision.F16), model)
+        ServedEngines(replace(options, precision=Precision.F16), model)
 
 
 @pytest.mark.usefixtures("device")
 def test_tensorrt_that_is_asked_for_and_not_installed_is_told_with_the_command(
-    model: RegisteredModel, wishes: EngineWishes, monkeypatch: pytest.MonkeyPatch
+    model: RegisteredModel, options: EngineOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def find_library() -> Library:
         raise EngineUnavailable("TensorRT is not installed; run: pip install it")
 
     monkeypatch.setattr(MACHINE, "find_library", find_library)
-    engines = ServedEngines(replace(wishes, use_tensorrt=True), model)
+    engines = ServedEngines(replace(options, use_tensorrt=True), model)
     assert "TensorRT is not installed; run: pip install it" in engines.describe()["notes"]
     engines.close()
 
 
 def test_out_of_memory_in_flight_costs_one_pass_on_the_cpu(
-    model: RegisteredModel, wishes: EngineWishes, device: FakeDevice
+    model: RegisteredModel, options: EngineOptions, device: FakeDevice
 ) -> None:
-    wishes = replace(wishes, use_tensorrt=True)
-    keep_plan(model, wishes)
-    agree_with_the_fake(model, wishes)
-    engines = ServedEngines(wishes, model)
+    options = replace(options, use_tensorrt=True)
+    keep_plan(model, options)
+    agree_with_the_fake(model, options)
+    engines = ServedEngines(options, model)
     device.fail("upload", 2)
     outcome = engines.predict(BATCH)
     assert (outcome.engine, outcome.retried_on_cpu) == ("openvino f32", True)
@@ -230,9 +230,9 @@ def test_out_of_memory_in_flight_costs_one_pass_on_the_cpu(
 
 @pytest.mark.usefixtures("device")
 def test_a_plan_nobody_may_build_is_told_with_the_command(
-    model: RegisteredModel, wishes: EngineWishes
+    model: RegisteredModel, options: EngineOptions
 ) -> None:
-    engines = ServedEngines(replace(wishes, use_tensorrt=True), model)
+    engines = ServedEngines(replace(options, use_tensorrt=True), model)
     told = engines.describe()
     assert told["engine"] == "openvino"
     assert any("python -m scripts.build_engine" in note for note in told["notes"])
@@ -242,10 +242,10 @@ def test_a_plan_nobody_may_build_is_told_with_the_command(
 @pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("build", ["background", "block"])
 def test_a_build_that_fails_is_told_and_the_cpu_serves(
-    model: RegisteredModel, wishes: EngineWishes, build: str
+    model: RegisteredModel, options: EngineOptions, build: str
 ) -> None:
     # The builder is real; the library the machine claims to have is not installed.
-    engines = ServedEngines(replace(wishes, use_tensorrt=True, build=build), model)
+    engines = ServedEngines(replace(options, use_tensorrt=True, build=build), model)
     deadline = time.monotonic() + 60
     while "engine tensorrt could not be built; the log says why" not in (
         notes := engines.describe()["notes"]
@@ -256,13 +256,13 @@ def test_a_build_that_fails_is_told_and_the_cpu_serves(
     assert engines.describe()["engine"] == "openvino"
     assert not any("is being built" in note for note in notes)
     engines.close()
-    assert not list(wishes.cache_dir.rglob("*.part"))
+    assert not list(options.cache_dir.rglob("*.part"))
 
 
 @pytest.mark.usefixtures("device")
-def test_closing_ends_a_build(model: RegisteredModel, wishes: EngineWishes) -> None:
-    engines = ServedEngines(replace(wishes, use_tensorrt=True, build="background"), model)
+def test_closing_ends_a_build(model: RegisteredModel, options: EngineOptions) -> None:
+    engines = ServedEngines(replace(options, use_tensorrt=True, build="background"), model)
     started = time.monotonic()
     engines.close()
     assert time.monotonic() - started < 10
-    assert not list(wishes.cache_dir.rglob("*.part"))
+    assert not list(options.cache_dir.rglob("*.part"))

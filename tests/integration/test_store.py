@@ -18,11 +18,11 @@ PROGRAM = """
 import os, signal, sys, time
 from pathlib import Path
 import models.export.graphs as graphs
-import models.registration as registration
-import models.store as store
+import models.store.register as registration
+import models.store.registered as store
 from models.catalog import CATALOG
 from models.errors import BackgroundRemovalError
-from models.provenance import sha256_of
+from models.checkpoints.provenance import sha256_of
 from tests.support.graphs import make_spec
 
 checkpoint = Path(sys.argv[1])

@@ -19,12 +19,12 @@ import torch
 from onnx import TensorProto
 from safetensors.torch import save_file
 
+from models.artifacts import sha256_of
 from models.birefnet import build_birefnet
 from models.birefnet.seeded import seed_weights
 from models.engines.trt.build import PLANS_FOLDER, PlanMaker, PlanOrder
 from models.engines.trt.cache import read_plan
 from models.errors import EngineIncompatible
-from models.provenance import sha256_of
 from models.spec import Precision
 from tests.support.plans import (
     files_within,

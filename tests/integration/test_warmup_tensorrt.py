@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.engines.trt.opening import MACHINE
-from models.gate import golden_file, golden_pictures
-from models.provenance import sha256_of
-from models.store import RegisteredModel
+from models.artifacts import sha256_of
+from models.engines.trt.open import MACHINE
+from models.serving.acceptance import golden_file, golden_pictures
+from models.store.registered import RegisteredModel
 from scripts.build_engine import main as build_engine
 from scripts.warmup_tensorrt import main
 from tests.support.fake_cuda import FakeDevice, expected_alpha

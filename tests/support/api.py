@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
+from service.access.rate_limit import ClientLimiter, RateLimitConfig
 from service.http.app import EXPOSED_HEADERS, PREFIX, create_app
 from service.http.bodies import IntakeConfig
 from service.http.dependencies import Services
@@ -24,7 +25,6 @@ from service.http.host_check import HostCheckMiddleware
 from service.http.metrics import Metrics, SlidingHour
 from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
 from service.http.pages import create_index_app
-from service.http.rate_limit import ClientLimiter, RateLimitConfig
 from service.http.target import TargetMiddleware
 from service.removal.remover import BackgroundRemover, RemoverConfig
 from tests.support.matting import SPEC, FakeMattingClient

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from models.arrays import U8Array
+
 FloatArray = npt.NDArray[np.float64]
-U8Array = npt.NDArray[np.uint8]
 
 
 def blur_fusion(image: U8Array, alpha_u8: U8Array, reach: int = 90) -> U8Array:

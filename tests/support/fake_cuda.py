@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from onnxruntime import InferenceSession
 
-from models.engines.trt.ports import CudaError, DeviceFacts, DeviceMemory, U8Array
+from models.arrays import U8Array
+from models.engines.trt.ports import CudaError, DeviceFacts, DeviceMemory
 from models.errors import EngineIncompatible
 
 MIB = 1024 * 1024

@@ -12,9 +12,9 @@ from bentoml._internal.models import ModelStore
 from bentoml.container import BentoMLContainer
 
 from models.catalog import CATALOG
-from models.engines.trt.opening import MACHINE
-from models.registration import register
-from models.store import RegisteredModel
+from models.engines.trt.open import MACHINE
+from models.store.register import register
+from models.store.registered import RegisteredModel
 from tests.support.fake_cuda import FakeDevice, FakeDriver, FakePlanRuntime
 from tests.support.graphs import make_spec, write_checkpoint
 

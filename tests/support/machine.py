@@ -23,7 +23,7 @@ from pathlib import Path
 
 from models import engine
 from models.engines.trt.library import Library, find_library
-from models.engines.trt.opening import MACHINE
+from models.engines.trt.open import MACHINE
 from models.engines.trt.ports import DeviceFacts
 from models.errors import EngineUnavailable
 from tests.support.fake_cuda import MIB, FakeDevice, FakeDriver, FakeLoadedPlan, FakePlanRuntime

@@ -7,17 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from models.engine import EngineConfig, ModelFiles
+from models.arrays import U8Array
+from models.artifacts import ModelFiles
+from models.engine import EngineConfig
 from models.engines.fake import FakeEngine
-from models.predictor import MattePredictor
+from models.serving.predictor import MattePredictor
 from models.spec import InputSpec, ModelSpec, PublishedGraph
 from service.removal.ports import Matte
-from service.usage import own_usage
-
-U8Array = npt.NDArray[np.uint8]
+from service.resources import own_usage
 
 INPUT_SIZE = 64
 SPEC = ModelSpec(

@@ -8,10 +8,9 @@ import zlib
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-U8Array = npt.NDArray[np.uint8]
+from models.arrays import U8Array
 
 # JPEG is lossy: a smooth picture at quality 95 stays within this of the original, per channel.
 JPEG_TOLERANCE = 6

@@ -19,7 +19,7 @@ import psutil
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from models.engine import ModelFiles
+from models.artifacts import ModelFiles
 from models.engines.trt.build import PlanMaker, PlanOrder
 from models.engines.trt.library import Library, find_libraries
 from models.engines.trt.ports import DeviceFacts

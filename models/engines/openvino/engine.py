@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
+from models.arrays import U8Array
+from models.artifacts import ModelFiles
 from models.cores import usable_cores
-from models.engine import EngineConfig, EngineInfo, Headroom, ModelFiles, U8Array
+from models.engine import EngineConfig, EngineInfo, Headroom
 from models.engines.openvino.deform_conv import DEFORM_CONV, sample_rows
 from models.errors import EngineIncompatible, InferenceFailed
 from models.spec import Precision

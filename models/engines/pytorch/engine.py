@@ -11,14 +11,16 @@ from functools import partial
 import numpy as np
 import torch
 
+from models.arrays import U8Array
+from models.artifacts import ModelFiles
 from models.birefnet import BiRefNet
 from models.birefnet.pictures import PictureMatting
 from models.catalog import IMAGENET_MEAN, IMAGENET_STD
 from models.cores import usable_cores
-from models.engine import EngineConfig, EngineInfo, Headroom, ModelFiles, U8Array
+from models.engine import EngineConfig, EngineInfo, Headroom
 from models.engines.pytorch.device import choose_device, choose_precision
 from models.engines.pytorch.forward import DeviceNetwork, Forward, TorchVariant, speed_up
-from models.engines.pytorch.shortage import (
+from models.engines.pytorch.memory import (
     Shortage,
     find_shortage,
     free_memory,

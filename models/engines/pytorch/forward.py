@@ -28,7 +28,7 @@ class TorchVariant:
     """How the network runs on a CUDA device; of these a CPU heeds ``channels_last`` alone.
 
     The default is a guess, the variant with the fewest moving parts: no CUDA device could be had
-    when it was written. `scripts/gpu_check.py` measures all of them; what is fastest there, with an
+    when it was written. `scripts.gpu_check` measures all of them; what is fastest there, with an
     error as small, is to become the default.
 
     Attributes:

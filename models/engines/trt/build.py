@@ -20,15 +20,13 @@ from threading import Event, Thread
 from filelock import FileLock
 
 import models
-from models.engine import ModelFiles
+from models.artifacts import GRAPH_VERSION, ModelFiles, sha256_of
 from models.engines.trt.builder import Progress
 from models.engines.trt.cache import PlanCache, keep, make_own_folder
 from models.engines.trt.library import Library
 from models.engines.trt.plan import PlanKey, PlanManifest
 from models.engines.trt.ports import DeviceFacts
 from models.errors import EngineBuildFailed
-from models.manifest import GRAPH_VERSION
-from models.provenance import sha256_of
 from models.spec import Precision
 
 BATCHES = (1, 2, 4, 8)

@@ -16,10 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from models.child import end_with, run_telling, tell
-from models.engines.trt.complaints import Complaints, make_logger
-from models.engines.trt.library import find_libraries
+from models.engines.trt.library import Complaints, find_libraries, make_logger
 from models.errors import EngineBuildFailed, EngineUnavailable
+from models.worker import end_with, run_telling, tell
 
 #: Told the phase, the steps done and the steps there are.
 Progress = Callable[[str, int, int], None]

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from models.arrays import U8Array
 from models.engines.trt.driver import read_kernel_driver_version
-from models.engines.trt.ports import CudaError, DeviceFacts, DeviceMemory, Recording, U8Array
+from models.engines.trt.ports import CudaError, DeviceFacts, DeviceMemory, Recording
 
 _NOT_FOUND = 500
 _CONTEXT_DESTROYED = 709

@@ -11,9 +11,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
-from models.engine import TENSORRT_INSTALL
 from models.engines.trt.ports import CudaDriver, CudaError
 from models.errors import EngineUnavailable
+from models.installs import TENSORRT_INSTALL
 
 _KERNEL_DRIVER = Path("/proc/driver/nvidia/version")
 # Best first: `cuda-bindings` can record, comes as a wheel, and is what NVIDIA's own samples use.

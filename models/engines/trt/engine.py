@@ -13,7 +13,8 @@ from threading import Lock
 
 import numpy as np
 
-from models.engine import EngineConfig, EngineInfo, Headroom, U8Array
+from models.arrays import U8Array
+from models.engine import EngineConfig, EngineInfo, Headroom
 from models.engines.trt.ports import CudaDriver, CudaError, DeviceMemory, PlanRuntime
 from models.engines.trt.session import Session
 from models.errors import InferenceFailed, OutOfDeviceMemory

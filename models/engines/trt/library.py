@@ -13,8 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
-from models.engine import TENSORRT_INSTALL
 from models.errors import EngineUnavailable
+from models.installs import TENSORRT_INSTALL
 
 
 @dataclass(frozen=True)
@@ -97,3 +97,28 @@ def _version_of(distributions: tuple[str, ...]) -> str | None:
         except PackageNotFoundError:
             continue
     return None
+
+
+class Complaints:
+    """Filled by the logger that `make_logger` makes."""
+
+    last = ""
+
+
+def make_logger(trt: Any, complaints: Complaints) -> Any:
+    """A logger that keeps errors; its class exists only once the library is loaded.
+
+    Args:
+        trt: TensorRT's Python module.
+        complaints: Where the last error goes.
+    """
+
+    class Logger(trt.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity <= trt.ILogger.Severity.ERROR:
+                complaints.last = message
+
+    return Logger()

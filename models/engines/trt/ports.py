@@ -12,10 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-U8Array = npt.NDArray[np.uint8]
+from models.arrays import U8Array
 
 
 @dataclass(frozen=True)

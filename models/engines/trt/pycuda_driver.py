@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from models.arrays import U8Array
 from models.engines.trt.driver import read_kernel_driver_version
-from models.engines.trt.ports import CudaError, DeviceFacts, DeviceMemory, Recording, U8Array
+from models.engines.trt.ports import CudaError, DeviceFacts, DeviceMemory, Recording
 
 _LAUNCH_FAILED, _CONTEXT_DESTROYED, _UNKNOWN = 719, 709, 999
 _NON_BLOCKING = 1

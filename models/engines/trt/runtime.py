@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from models.engines.trt.complaints import Complaints, make_logger
 from models.engines.trt.driver import probe
-from models.engines.trt.library import Library
+from models.engines.trt.library import Complaints, Library, make_logger
 from models.engines.trt.ports import CudaError
 from models.errors import EngineIncompatible, EngineUnavailable
 

@@ -10,7 +10,8 @@ from functools import partial
 
 import numpy as np
 
-from models.engine import EngineConfig, U8Array
+from models.arrays import U8Array
+from models.engine import EngineConfig
 from models.engines.trt.ports import (
     CudaDriver,
     CudaError,

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from service.logs import JsonFormatter, LogConfig, TextFormatter, check_log_file, set_up_logging
+from service.logs import JsonFormatter, LogConfig, TextFormatter, set_up_logging
+from service.startup import check_log_file
 
 NAMES = ("", "service", "models", "bentoml", "circus", "uvicorn.error")
 LINE = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (DEBUG|INFO|WARNING|ERROR) public [\w.]+ .*"
@@ -48,7 +49,7 @@ def lines_of(config: LogConfig, file: Path) -> list[str]:
     try:
         raise RuntimeError("first\n2026-11-27T00:00:00.000Z INFO public forged second")
     except RuntimeError:
-        logging.getLogger("models.chain").exception("a batch failed")
+        logging.getLogger("models.serving.failover").exception("a batch failed")
     return file.read_text().splitlines()
 
 
@@ -68,7 +69,7 @@ def test_every_line_of_json_is_an_object_with_its_exception_in_it(tmp_path: Path
         "bentoml.worker.service",
         "uvicorn.error",
         "py.warnings",
-        "models.chain",
+        "models.serving.failover",
     ]
     assert [one["level"] for one in records] == ["info", "warning", "error", "warning", "error"]
     assert all(one["process"] == "public" for one in records)

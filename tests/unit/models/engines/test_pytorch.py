@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from models.artifacts import ModelFiles
 from models.birefnet import BiRefNet
 from models.catalog import IMAGENET_MEAN, IMAGENET_STD
-from models.engine import Engine, EngineConfig, ModelFiles, open_engine
+from models.engine import Engine, EngineConfig, open_engine
 from models.engines.pytorch import PyTorchEngine, TorchVariant
 from models.engines.pytorch.forward import InPowersOfTwo
 from models.errors import (

@@ -10,10 +10,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.types import Message, Receive, Scope, Send
 
+from service.access.rate_limit import ClientLimiter, RateLimitConfig
 from service.http.bodies import IntakeConfig
 from service.http.metrics import Metrics
 from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
-from service.http.rate_limit import ClientLimiter, RateLimitConfig
 
 pytestmark = pytest.mark.anyio
 

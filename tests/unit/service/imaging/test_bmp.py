@@ -6,15 +6,13 @@ import struct
 import time
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
+from models.arrays import U8Array
 from service.errors import CorruptImage, UnsupportedFormat
 from service.imaging.decode import SourceImage, decode
 from service.imaging.guard import ImageLimits, inspect
 from tests.support.pictures import make_array
-
-U8Array = npt.NDArray[np.uint8]
 
 HEIGHT, WIDTH = 66, 77
 LIMITS = ImageLimits(max_ratio=1e9)

@@ -7,7 +7,6 @@ import struct
 import zlib
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from PIL import Image, ImageCms
 
@@ -24,8 +23,6 @@ from service.imaging.container import ColourTags
 from service.imaging.decode import decode
 from service.imaging.guard import ImageLimits, inspect
 from tests.support.pictures import png_chunk, save
-
-U8Array = npt.NDArray[np.uint8]
 
 COLOUR = (170, 90, 60)
 DISPLAY_P3 = (0.3127, 0.3290, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060)

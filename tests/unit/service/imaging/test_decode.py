@@ -6,10 +6,10 @@ import io
 import struct
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from PIL import Image, ImageCms
 
+from models.arrays import U8Array
 from service.errors import CorruptImage
 from service.imaging.decode import SourceImage, decode
 from service.imaging.guard import ImageLimits, inspect
@@ -22,8 +22,6 @@ from tests.support.pictures import (
     save,
     with_orientation,
 )
-
-U8Array = npt.NDArray[np.uint8]
 
 # How to store an upright picture so that a viewer that obeys EXIF sees it so (EXIF 2.3, 4.6.4).
 STORED: dict[int, Image.Transpose | None] = {

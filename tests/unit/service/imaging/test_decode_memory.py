@@ -22,7 +22,7 @@ MEASURE = """
 import json, sys
 from service.imaging.decode import decode
 from service.imaging.guard import ImageLimits, inspect
-from service.removal.admission import return_freed_memory
+from service.resources import return_freed_memory
 
 def resident(field):
     lines = open("/proc/self/status").read().splitlines()

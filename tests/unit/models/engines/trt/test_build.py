@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 from filelock import FileLock
 
-from models.engine import ModelFiles
+from models.artifacts import ModelFiles
 from models.engines.trt.build import PlanMaker
 from models.engines.trt.library import Library
 from models.errors import EngineBuildFailed

@@ -1,0 +1,18 @@
+"""The array types of the product: pictures, mattes and the maths between them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+#: Pictures ``[H, W, 3]`` (RGB, sRGB), alpha ``[H, W]``, or batches of them; 0 to 255.
+U8Array = npt.NDArray[np.uint8]
+
+#: Samples of 16 bits, as some files hold them.
+U16Array = npt.NDArray[np.uint16]
+
+#: The same as `U8Array` in the maths, usually 0 to 1.
+FloatArray = npt.NDArray[np.float32]
+
+#: A binary matte ``[H, W]``, or pixels chosen.
+Mask = npt.NDArray[np.bool_]

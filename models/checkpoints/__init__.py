@@ -1,0 +1,1 @@
+"""A catalogue entry in, a verified checkpoint file out."""

@@ -1,0 +1,28 @@
+"""What to install where a runtime is missing, in the same words everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from models.errors import EngineUnavailable
+
+TORCH_INSTALL = "pip install -r requirements-torch.lock"
+#: Which of the two extras, by the driver: docs/engines.md.
+TENSORRT_INSTALL = 'pip install ".[tensorrt]"'
+
+
+@contextmanager
+def torch_or_say_so() -> Iterator[None]:
+    """Turn the lack of PyTorch, which the base install has not, into what to install.
+
+    Raises:
+        EngineUnavailable: If a module was not found within.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        raise EngineUnavailable(
+            f"a BiRefNet's checkpoint is read with PyTorch, and {missing.name} is not installed; "
+            f"run: {TORCH_INSTALL}"
+        ) from missing

@@ -1,0 +1,1 @@
+"""The BentoML model store: what is registered, how it gets there, whole or not at all."""

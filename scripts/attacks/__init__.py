@@ -1,0 +1,1 @@
+"""Attacks that failed services like this one: `python -m scripts.attacks`."""

@@ -1,0 +1,1 @@
+"""Engines against each other on one model: `python -m scripts.benchmark`."""

@@ -1,0 +1,1 @@
+"""Matte quality against pictures with a known matte: `python -m scripts.evaluate`."""

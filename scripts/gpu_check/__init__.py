@@ -1,0 +1,1 @@
+"""What only a GPU can show: `python -m scripts.gpu_check`."""

@@ -1,0 +1,98 @@
+"""One command on a machine with a CUDA device: what each way to run a BiRefNet costs and misses.
+
+`python -m scripts.gpu_check --output gpu.json` needs torch and numpy, downloads nothing and ends in
+about seven minutes. Weights are seeded; everything is compared with float32 on the same device. All
+that was measured is on disk after every row; `--resume` goes on with what is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from scripts.arguments import positive
+from scripts.command import Unusable, need_torch, run_command
+
+_OUTPUT = Path("build/gpu_check.json")
+_FULL_SIDE = 1024
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse, measure, write, print.
+
+    Raises:
+        Unusable: Where there is no PyTorch, no CUDA device, or no network of a name.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parse(given)
+    if options.output is not None or not options.smoke:
+        return _check(given, options, options.output or _OUTPUT)
+    with tempfile.TemporaryDirectory(prefix="gpu_check-") as folder:  # nobody keeps a trial's
+        return _check(given, options, Path(folder) / _OUTPUT.name)
+
+
+def _check(given: Sequence[str], options: argparse.Namespace, output: Path) -> int:
+    deadline = time.monotonic() + options.budget_s
+    import torch
+
+    from models.birefnet.backbones import BACKBONES
+    from scripts.gpu_check.device import DeviceBroken, describe
+    from scripts.gpu_check.report import Report
+    from scripts.gpu_check.rows import Check
+    from scripts.measuring.seeded_network import TINY
+
+    if not torch.cuda.is_available() and not options.smoke:
+        raise Unusable("no CUDA device is here; --smoke tries the script on a CPU")
+    unknown = set(options.models) - {TINY, *BACKBONES}
+    if unknown:
+        names = f"{', '.join(sorted(unknown))}; there are: {', '.join(BACKBONES)}"
+        raise Unusable(f"no network is called {names}")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    report = Report.resume(output) if options.resume else Report(output)
+    report.note(**describe(shlex.join(["python", "-m", "scripts.gpu_check", *given])))
+    try:
+        Check(report, options, deadline).run()
+    except DeviceBroken:
+        _start_anew(given, deadline - time.monotonic())
+    print(report.as_markdown())
+    print(f"written: {output}", file=sys.stderr)
+    return 0
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help=f"default: {_OUTPUT}; of --smoke, none is kept"
+    )
+    parser.add_argument("--models", nargs="+", default=["swin_v1_t", "swin_v1_l"], metavar="NAME")
+    parser.add_argument("--side", type=positive, default=_FULL_SIDE, help="pixels, whole 32s")
+    parser.add_argument("--batches", nargs="+", type=positive, default=[1, 2, 4, 8], metavar="N")
+    parser.add_argument("--budget-s", type=float, default=420, help="skip what takes longer")
+    parser.add_argument("--enough-s", type=float, default=1.5, help="of repeating one thing")
+    parser.add_argument("--resume", action="store_true", help="keep the rows that FILE has")
+    parser.add_argument("--smoke", action="store_true", help="tiny network, also on a CPU")
+    options = parser.parse_args(arguments)
+    need_torch()
+    if options.smoke:
+        from scripts.measuring.seeded_network import TINY
+
+        options.models, options.side, options.batches = [TINY], 64, [1, 2]
+        options.enough_s = 0.05
+    return options
+
+
+def _start_anew(given: Sequence[str], left_s: float) -> None:
+    """Go on in a fresh process: an error of the device stays with the one it happened in."""
+    print("the device must be opened anew", file=sys.stderr)
+    again = [sys.executable, "-m", "scripts.gpu_check", *given, "--resume"]
+    os.execv(sys.executable, [*again, "--budget-s", f"{left_s:.0f}"])  # noqa: S606  no shell meant
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,1 @@
+"""Hostile pictures: mutated ones, and those that cost the most to decode."""

@@ -1,0 +1,251 @@
+"""Small pictures of every kind we read, made by code: what a fuzzer starts from."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageCms, PngImagePlugin
+
+from models.arrays import U8Array
+
+_WIDTH, _HEIGHT = 97, 71  # odd, so that rows of less than 8 bits a pixel need padding
+_PASSES = (
+    (0, 0, 8, 8),
+    (0, 4, 8, 8),
+    (4, 0, 8, 4),
+    (0, 2, 4, 4),
+    (2, 0, 4, 2),
+    (0, 1, 2, 2),
+    (1, 0, 2, 1),
+)
+# Bits of each PNG colour type.
+_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+
+
+def make_seeds() -> dict[str, bytes]:
+    """All of them by name; the same every time."""
+    return {**_jpegs(), **_pngs(), **_webps(), **_bmps()}
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    """One chunk of a PNG, with the checksum it should have."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def encode(image: Image.Image, wanted: str, **options: Any) -> bytes:
+    """A picture as a file of a format of Pillow's."""
+    file = io.BytesIO()
+    image.save(file, wanted, **options)
+    return file.getvalue()
+
+
+def _picture(mode: str = "RGB") -> Image.Image:
+    """A bright disc on a ground that changes; its first pixel asks the fake engine for no time."""
+    y, x = np.mgrid[0:_HEIGHT, 0:_WIDTH]
+    disc = (x - _WIDTH / 2) ** 2 + (y - _HEIGHT / 2) ** 2 < (_HEIGHT / 3) ** 2
+    ground = np.stack([x * 2, y * 3, (x ^ y) + 60], axis=-1).astype(np.uint8)
+    colour = Image.fromarray(np.where(disc[..., None], (220, 190, 150), ground).astype(np.uint8))
+    if mode in ("RGBA", "LA"):
+        alpha = Image.fromarray(np.where(disc, 255, x).astype(np.uint8))
+        colour = colour.convert(mode[:-1] if mode == "LA" else "RGB")
+        colour.putalpha(alpha)
+        return colour
+    return colour.convert(mode)
+
+
+def _exif() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "Camera"
+    exif.get_ifd(0x8825)[1] = "N"
+    exif.get_ifd(0x8769)[0xA001] = 65535
+    return exif
+
+
+def _profile() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def _jpegs() -> dict[str, bytes]:
+    colour = _picture()
+    kinds: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
+        "baseline": (colour, "JPEG", {}),
+        "full-colour": (colour, "JPEG", {"subsampling": 0, "quality": 100}),
+        "progressive": (colour, "JPEG", {"progressive": True}),
+        "grey": (_picture("L"), "JPEG", {}),
+        "grey-progressive": (_picture("L"), "JPEG", {"progressive": True}),
+        "cmyk": (_picture("CMYK"), "JPEG", {}),
+        "cmyk-progressive": (_picture("CMYK"), "JPEG", {"progressive": True}),
+        "restart": (colour, "JPEG", {"restart_marker_blocks": 3}),
+        "restart-progressive": (
+            colour,
+            "JPEG",
+            {"restart_marker_rows": 1, "progressive": True},
+        ),
+        "exif": (colour, "JPEG", {"exif": _exif()}),
+        "icc": (colour, "JPEG", {"icc_profile": _profile()}),
+        "all": (
+            colour,
+            "JPEG",
+            {"exif": _exif(), "icc_profile": _profile(), "comment": b"a word", "xmp": b"<x/>"},
+        ),
+        "mpo": (colour, "MPO", {"save_all": True, "append_images": [colour, colour]}),
+    }
+    return {f"jpeg-{name}": encode(i, f, **options) for name, (i, f, options) in kinds.items()}
+
+
+def _pngs() -> dict[str, bytes]:
+    made = {
+        f"png-{kind}-{depth}{'-interlaced' * interlaced}{'-trns' * clear}": _png(
+            kind, depth, bool(interlaced), bool(clear)
+        )
+        for kind, depths in _DEPTHS.items()
+        for depth in depths
+        for interlaced in (0, 1)
+        for clear in ((0, 1) if kind < 4 else (0,))
+    }
+    notes = PngImagePlugin.PngInfo()
+    notes.add_text("Title", "a word")
+    notes.add_text("Comment", "many words " * 50, zip=True)
+    notes.add_itxt("Author", "somebody", "en", "Author", zip=True)
+    notes.add(b"gAMA", struct.pack(">I", 45455))
+    notes.add(b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000))
+    notes.add(b"cICP", bytes((1, 13, 0, 1)))
+    notes.add(b"tIME", struct.pack(">HBBBBB", 2026, 11, 27, 1, 2, 3))
+    extras = {"pnginfo": notes, "exif": _exif(), "icc_profile": _profile(), "dpi": (72, 72)}
+    frames = [_picture("RGBA").rotate(angle) for angle in (10, 20)]
+    return {
+        **made,
+        "png-all": encode(_picture("RGBA"), "PNG", **extras),
+        "png-exif": encode(_picture(), "PNG", exif=_exif()),
+        "png-icc": encode(_picture("L"), "PNG", icc_profile=_profile()),
+        "png-animated": encode(_picture("RGBA"), "PNG", save_all=True, append_images=frames),
+    }
+
+
+def _png(kind: int, depth: int, interlaced: bool, clear: bool) -> bytes:
+    """A PNG of any colour type and depth, its rows with every filter in turn."""
+    channels = _CHANNELS[kind]
+    y, x, c = np.mgrid[0:_HEIGHT, 0:_WIDTH, 0:channels]
+    most = (1 << depth) - 1
+    values = ((x * (c + 1) + 2 * y + 40 * c) * 257 // (1 if depth == 16 else 257)) & most
+    header = struct.pack(">IIBBBBB", _WIDTH, _HEIGHT, depth, kind, 0, 0, interlaced)
+    rows = b"".join(
+        _rows(values[top::down, left::right], depth)
+        for top, left, down, right in (_PASSES if interlaced else ((0, 0, 1, 1),))
+    )
+    chunks = [png_chunk(b"IHDR", header)]
+    if kind == 3:
+        chunks.append(png_chunk(b"PLTE", bytes((i * 7 + 3) & 255 for i in range(3 << depth))))
+    if clear:
+        chunks.append(
+            png_chunk(b"tRNS", bytes(range(1 << depth)) if kind == 3 else bytes(2 * channels))
+        )
+    packed = zlib.compress(rows)
+    half = len(packed) // 2
+    chunks += [png_chunk(b"IDAT", packed[:half]), png_chunk(b"IDAT", packed[half:])]
+    return PNG_MAGIC + b"".join(chunks) + png_chunk(b"IEND", b"")
+
+
+def _rows(values: np.ndarray[Any, Any], depth: int) -> bytes:
+    """Rows of samples ``[H, W, C]`` packed to so many bits, each behind its filter's number."""
+    if 0 in values.shape:
+        return b""
+    flat = values.reshape(len(values), -1)
+    if depth == 16:
+        packed = flat.astype(">u2").view(np.uint8)
+    else:
+        bits = flat[..., None] >> np.arange(depth - 1, -1, -1) & 1
+        packed = np.packbits(bits.reshape(len(values), -1).astype(np.uint8), axis=1)
+    return b"".join(bytes((n % 5,)) + row.tobytes() for n, row in enumerate(packed))
+
+
+def _webps() -> dict[str, bytes]:
+    colour, clear = _picture(), _picture("RGBA")
+    frames = [clear.rotate(angle) for angle in (10, 20, 30)]
+    extras = {"exif": _exif().tobytes(), "icc_profile": _profile(), "xmp": b"<x/>"}
+    return {
+        "webp-lossy": encode(colour, "WEBP"),
+        "webp-lossless": encode(colour, "WEBP", lossless=True),
+        "webp-alpha": encode(clear, "WEBP"),
+        "webp-lossless-alpha": encode(clear, "WEBP", lossless=True, exact=True),
+        "webp-animated": encode(clear, "WEBP", save_all=True, append_images=frames),
+        "webp-all": encode(clear, "WEBP", **extras),
+        "webp-lossy-exif": encode(colour, "WEBP", exif=_exif().tobytes()),
+    }
+
+
+def _bmps() -> dict[str, bytes]:
+    colour = np.asarray(_picture())
+    grey = colour[..., 1]
+    made = {
+        f"bmp-{bits}": _bmp(_packed_bmp(colour, grey, bits), bits) for bits in (1, 4, 8, 24, 32)
+    }
+    masks = {"555": (0x7C00, 0x3E0, 0x1F), "565": (0xF800, 0x7E0, 0x1F), "444": (0xF00, 0xF0, 0xF)}
+    sixteen = _packed_bmp(colour, grey, 16)
+    for name, mask in masks.items():
+        made[f"bmp-16-{name}"] = _bmp(sixteen, 16, 3, struct.pack("<3I", *mask))
+    wide = struct.pack("<4I", 0xFF, 0xFF00, 0xFF0000, 0xFF000000)
+    full = _packed_bmp(colour, grey, 32)
+    made["bmp-32-masks"] = _bmp(full, 32, 6, wide)
+    for size in (52, 56, 108, 124):
+        made[f"bmp-header-{size}"] = _bmp(full, 32, 3, wide, size)
+    made["bmp-rle8"] = _bmp(_runs(grey), 8, 1)
+    made["bmp-rle4"] = _bmp(_runs(grey // 16 * 17), 4, 2)
+    made["bmp-top-down"] = _bmp(_packed_bmp(colour, grey, 24), 24, height=-_HEIGHT)
+    core = struct.pack("<IHHHH", 12, _WIDTH, _HEIGHT, 1, 24)
+    pixels = _packed_bmp(colour, grey, 24)
+    made["bmp-os2"] = struct.pack("<2sIII", b"BM", 26 + len(pixels), 0, 26) + core + pixels
+    return made
+
+
+def _packed_bmp(colour: U8Array, grey: U8Array, bits: int) -> bytes:
+    """Rows from the bottom up, each padded to whole words."""
+    if bits >= 24:
+        shape = (*grey.shape, bits // 8)
+        rows = np.full(shape, 200, np.uint8)
+        rows[..., :3] = colour[..., ::-1]
+        rows = rows.reshape(len(grey), -1)
+    elif bits == 16:
+        rows = (grey.astype("<u2") << 7).view(np.uint8)
+    else:
+        shifted = (grey >> (8 - bits))[..., None] >> np.arange(bits - 1, -1, -1) & 1
+        rows = np.packbits(shifted.reshape(len(grey), -1).astype(np.uint8), axis=1)
+    padded = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4)))
+    return padded[::-1].tobytes()
+
+
+def _bmp(  # the fields of the header
+    pixels: bytes,
+    bits: int,
+    compression: int = 0,
+    masks: bytes = b"",
+    size: int = 40,
+    height: int = _HEIGHT,
+) -> bytes:
+    colours = 1 << bits if bits <= 8 else 0
+    palette = b"".join(bytes((i * 251 // max(colours - 1, 1),) * 3) + b"\0" for i in range(colours))
+    head = struct.pack(
+        "<IiiHHIIiiII", size, _WIDTH, height, 1, bits, compression, len(pixels), 0, 0, colours, 0
+    )
+    rest = (head + masks).ljust(size, b"\0") if size > 40 else head + masks
+    start = 14 + len(rest) + len(palette)
+    return struct.pack("<2sIII", b"BM", start + len(pixels), 0, start) + rest + palette + pixels
+
+
+def _runs(grey: U8Array) -> bytes:
+    """Rows as runs, some of them spelt out, with a jump at the end."""
+    coded = b""
+    for number, row in enumerate(grey[::-1]):
+        if number % 2:
+            coded += b"".join(bytes((1, value)) for value in row)
+        else:
+            spelt = row[:96].tobytes()
+            coded += b"\0\x60" + spelt + b"\x01" + row[96:].tobytes()
+        coded += b"\0\0"
+    return coded + b"\0\x02\x01\x01\0\x01"

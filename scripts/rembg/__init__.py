@@ -1,0 +1,1 @@
+"""The service beside rembg on the same machine: speed, memory, quality."""

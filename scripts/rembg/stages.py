@@ -1,0 +1,167 @@
+"""A picture and a matte in, CPU milliseconds per stage out: all that lies around the network.
+
+CPU time of one core with the network left out, so that neither the engine nor other work on the
+machine counts: ours through the remover with a client that knows the matte, rembg's through its
+`remove()` with a session that does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+import cv2
+import httpx
+import numpy as np
+
+from models.arrays import U8Array
+from models.catalog import find
+from models.spec import InputSpec, ModelSpec
+from service.imaging.guard import ImageLimits, inspect
+from service.removal import remover as remover_module
+from service.removal.options import RemovalOptions
+from service.removal.ports import Matte
+from service.removal.remover import BackgroundRemover, RemoverConfig
+
+# What the remover times outside its imaging thread.
+_NOT_IMAGING = ("guard", "admission", "matte", "inference")
+
+
+@dataclass(frozen=True)
+class StageTimes:
+    """What a picture costs around the network, in CPU milliseconds: medians, of one or averaged.
+
+    Attributes:
+        stages_ms: Ours by stage.
+        ours_ms: Ours in all, through `BackgroundRemover.remove`.
+        rembg_ms: rembg's in all.
+        repeats: How often each was measured.
+    """
+
+    stages_ms: dict[str, float]
+    ours_ms: float
+    rembg_ms: float
+    repeats: int
+
+
+def mean_of(times: Sequence[StageTimes]) -> StageTimes:
+    """Mean over pictures: what a PNG costs depends on how much of the picture is kept."""
+    return StageTimes(
+        stages_ms={
+            name: statistics.fmean(t.stages_ms[name] for t in times) for name in times[0].stages_ms
+        },
+        ours_ms=statistics.fmean(t.ours_ms for t in times),
+        rembg_ms=statistics.fmean(t.rembg_ms for t in times),
+        repeats=times[0].repeats,
+    )
+
+
+class _ThreadClock:
+    """Stands in for `time` in the remover, so that its stages count CPU time of their thread."""
+
+    perf_counter = staticmethod(time.thread_time)
+    monotonic = staticmethod(time.monotonic)
+
+
+class KnownMatte:
+    """A matting port that knows the answer."""
+
+    def __init__(self, alpha: U8Array) -> None:
+        self._matte = Matte(alpha=alpha, engine="known", inference_ms=0.0)
+
+    async def predict(self, model_input: U8Array) -> Matte:
+        """The matte, whatever is asked."""
+        return self._matte
+
+
+def measure_stages(
+    model: str, picture: Path, matte: U8Array, rembg_python: Path, repeats: int
+) -> StageTimes:
+    """Measure ours and rembg's on one picture with one matte.
+
+    Args:
+        model: Name in the catalogue.
+        picture: The file sent.
+        matte: What the network made of it ``[S, S]``.
+        rembg_python: Python of rembg's environment.
+        repeats: How often.
+
+    Returns:
+        Medians.
+    """
+    ours_ms, stages_ms = asyncio.run(_measure_ours(find(model), picture, matte, repeats))
+    return StageTimes(
+        stages_ms=stages_ms,
+        ours_ms=ours_ms,
+        rembg_ms=_measure_rembg(model, picture, matte, rembg_python, repeats),
+        repeats=repeats,
+    )
+
+
+async def _measure_ours(
+    spec: ModelSpec, picture: Path, matte: U8Array, repeats: int
+) -> tuple[float, dict[str, float]]:
+    """The whole, and stage by stage; medians."""
+    data, limits = picture.read_bytes(), ImageLimits()
+    remover = BackgroundRemover(KnownMatte(matte), spec, RemoverConfig(limits, workers=1))
+    wholes, guards, stages = [], [], []
+    for _ in range(repeats + 1):  # the first only warms up
+        started = time.process_time()
+        with patch.object(remover_module, "time", _ThreadClock):
+            result = await remover.remove(data, RemovalOptions())
+        wholes.append((time.process_time() - started) * 1e3)
+        stages.append(result.stages_ms)
+        started = time.thread_time()
+        inspect(data, limits)  # the remover times it from outside its thread
+        guards.append((time.thread_time() - started) * 1e3)
+    await remover.close()
+    medians = {
+        name: statistics.median(s[name] for s in stages[1:])
+        for name in stages[0]
+        if name not in _NOT_IMAGING
+    }
+    return statistics.median(wholes[1:]), {"guard": statistics.median(guards[1:]), **medians}
+
+
+def fetch_matte(url: str, picture: Path, wanted: InputSpec) -> U8Array:
+    """What the running service's network makes of a picture, at the size of the network.
+
+    Args:
+        url: Where the service takes pictures.
+        picture: The file.
+        wanted: The shape of the model input.
+
+    Returns:
+        Matte ``[H, W]``.
+    """
+    file = {"image": (picture.name, picture.read_bytes())}
+    answer = httpx.post(url, files=file, data={"smoothing": "false"}, timeout=60)
+    answer.raise_for_status()
+    encoded = np.frombuffer(answer.content, np.uint8)
+    rgba = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+    if rgba is None:
+        raise ValueError("the service did not answer with a picture")
+    alpha = np.ascontiguousarray(rgba[:, :, 3])
+    columns_rows = (wanted.width, wanted.height)
+    return np.asarray(cv2.resize(alpha, columns_rows, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _measure_rembg(model: str, picture: Path, matte: U8Array, python: Path, repeats: int) -> float:
+    """The same of rembg, in its own environment."""
+    file = picture.with_suffix(".matte.npy")
+    np.save(file, matte)
+    worker = Path(__file__).with_name("bench_worker.py")
+    told = subprocess.run(
+        [str(python), str(worker), model, str(picture), str(file), str(repeats)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return float(json.loads(told.stdout.splitlines()[-1])["median_ms"])

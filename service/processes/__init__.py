@@ -1,0 +1,1 @@
+"""The service's processes: started, watched, replaced, and the connections they hold."""

@@ -1,0 +1,120 @@
+"""What must hold before anything starts: model, address, folders, files; else one sentence."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import models
+from models.errors import BackgroundRemovalError
+from models.store.registered import RegisteredModel, is_intact, resolve, resolve_file
+from service.errors import CannotStart
+from service.logs import open_log_file
+from service.settings import Settings
+
+
+@cache
+def choose_model(settings: Settings) -> RegisteredModel:
+    """Find the model the settings name; never a silent substitute.
+
+    A checkpoint file that was not registered yet is registered now, in a process of its own: what
+    turns a BiRefNet into a graph would stay in the memory of this one.
+
+    Raises:
+        CannotStart: With one sentence, if it is not there.
+    """
+    try:
+        if settings.model_path is None:
+            return _of_name(settings.model)
+        name = None if settings.model == "auto" else settings.model
+        return _of_file(settings.model_path.absolute(), name)
+    except BackgroundRemovalError as missing:
+        raise CannotStart(missing) from missing
+
+
+def _of_name(name: str) -> RegisteredModel:
+    """What is registered under a name, unless it was damaged since."""
+    known = resolve(name)
+    if not is_intact(known):
+        raise CannotStart(
+            f"{known.tag} in the model store is damaged; run: make model MODEL={known.spec.name}"
+        )
+    return known
+
+
+def _of_file(file: Path, name: str | None) -> RegisteredModel:
+    """What is registered of a checkpoint file, registering it if need be."""
+    if not file.is_file():
+        raise CannotStart(f"BIREFNET_MODEL_PATH: no file {file}")
+    known = resolve_file(file, name)
+    if known is None or not is_intact(known):
+        fault = _register(file, name)
+        known = resolve_file(file, name)
+        if known is None or fault is not None:
+            raise CannotStart(f"BIREFNET_MODEL_PATH: {fault}")
+    return known
+
+
+def _register(file: Path, name: str | None) -> str | None:
+    """Register a file elsewhere; what went wrong there, or None."""
+    root = Path(models.__file__).parents[1]  # where `-m models` is found, in a Bento as well
+    command = [sys.executable, "-m", "models.store.register", str(file), *([name] if name else [])]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode == 0:
+        return None
+    if done.returncode < 0:  # it had no last word: what it wrote before are warnings
+        why = ", probably for want of memory" if -done.returncode == signal.SIGKILL else ""
+        return f"registering {file.name} was killed by signal {-done.returncode}{why}"
+    lines = done.stderr.strip().splitlines()
+    return lines[-1] if lines else f"{file.name} could not be registered"
+
+
+def check_address(host: str, port: int) -> None:
+    """Find out before anything starts whether we can listen there.
+
+    Raises:
+        CannotStart: With one sentence, if not.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as refused:
+        raise CannotStart(
+            f"it cannot listen on {host}:{port} ({refused.strerror}); "
+            "set BIREFNET_HOST and BIREFNET_PORT"
+        ) from refused
+
+
+def check_folder(folder: Path, variable: str) -> None:
+    """Find out before anything starts whether files can be made in a folder; make it if need be.
+
+    Raises:
+        CannotStart: With one sentence, if not.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as refused:
+        raise CannotStart(
+            f"{variable}: {folder} is not a writable folder ({refused.strerror})"
+        ) from refused
+
+
+def check_log_file(file: Path) -> None:
+    """Find out before anything starts whether a log file can be written.
+
+    Raises:
+        CannotStart: With one sentence, if not.
+    """
+    try:
+        open_log_file(file).close()
+    except OSError as refused:
+        raise CannotStart(f"LOG_FILE: {file} cannot be written ({refused.strerror})") from refused
