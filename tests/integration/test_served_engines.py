@@ -54,7 +54,7 @@ def options(tmp_path: Path) -> EngineOptions:
         device="auto",
         precision=None,
         use_tensorrt=None,
-        build="never",
+        build_engine="never",
         batch_size=None,
         pin_memory=False,
         cudnn_benchmark=False,
@@ -245,7 +245,7 @@ def test_a_build_that_fails_is_told_and_the_cpu_serves(
     model: RegisteredModel, options: EngineOptions, build: str
 ) -> None:
     # The builder is real; the library the machine claims to have is not installed.
-    engines = ServedEngines(replace(options, use_tensorrt=True, build=build), model)
+    engines = ServedEngines(replace(options, use_tensorrt=True, build_engine=build), model)
     deadline = time.monotonic() + 60
     while "engine tensorrt could not be built; the log says why" not in (
         notes := engines.describe()["notes"]
@@ -261,7 +261,7 @@ def test_a_build_that_fails_is_told_and_the_cpu_serves(
 
 @pytest.mark.usefixtures("device")
 def test_closing_ends_a_build(model: RegisteredModel, options: EngineOptions) -> None:
-    engines = ServedEngines(replace(options, use_tensorrt=True, build="background"), model)
+    engines = ServedEngines(replace(options, use_tensorrt=True, build_engine="background"), model)
     started = time.monotonic()
     engines.close()
     assert time.monotonic() - started < 10

@@ -22,7 +22,7 @@ import models.store.register as registration
 import models.store.registered as store
 from models.catalog import CATALOG
 from models.errors import BackgroundRemovalError
-from models.checkpoints.provenance import sha256_of
+from models.artifacts import sha256_of
 from tests.support.graphs import make_spec
 
 checkpoint = Path(sys.argv[1])
