@@ -9,6 +9,8 @@ FLAVOUR ?= cpu
 $(if $(filter cpu gpu,$(FLAVOUR)),,$(error FLAVOUR is cpu or gpu, not $(FLAVOUR)))
 # What the image is called; `make image IMAGE=registry.example/matting` for another name.
 IMAGE   ?= birefnet-background-removal
+# How many tests run at a time; 0 runs them in pytest's own process, for a debugger.
+LANES   ?= 2
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # Finds who builds images here, or says that nobody does; BentoML would end in a traceback.
 BUILDER = for builder in docker podman buildah; do $$builder info >/dev/null 2>&1 && break; builder=; done; \
@@ -47,7 +49,7 @@ serve: .venv/.base $(TORCH) ## set everything up and serve on port 55433
 
 test: .venv/.dev .venv/.torch ## set everything up and run the tests
 	@$(PY) -m scripts.download_model --model u2netp
-	@OMP_WAIT_POLICY=PASSIVE $(PY) -m pytest $(ARGS)   # else torch's threads spin while they wait
+	@OMP_WAIT_POLICY=PASSIVE $(PY) -m pytest -n $(LANES) $(ARGS)   # else torch's threads spin while they wait
 
 check: .venv/.dev .venv/.torch ## lint, format, types, import rules
 	@.venv/bin/ruff check .

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -35,12 +37,37 @@ def pytest_report_header() -> str:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what takes long or needs other services, unless it is asked for."""
-    if os.environ.get("CI_SERVICES"):
-        return
-    left_out = [i for i in items if {"full", "services"} & {m.name for m in i.iter_markers()}]
+    asked = set(re.findall(r"\w+", config.option.markexpr))
+    unasked = set() if os.environ.get("CI_SERVICES") else {"full", "services"} - asked
+    left_out = [item for item in items if unasked & {mark.name for mark in item.iter_markers()}]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
     config.stash[_LEFT_OUT] = len(left_out)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a lane: tell the process that reports."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash.get(_LEFT_OUT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Lanes take whole files, which share fixtures; one lane all real servers, which share more."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "servers" if nodeid.startswith("tests/e2e/") else nodeid.partition("::")[0]
+
+    config.option.loadscopereorder = False  # the servers, which take longest, come early as it is
+    return ByFile(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """In the process that reports: hear it of a lane; each has collected all there is."""
+    node.config.stash[_LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", 0)
 
 
 def pytest_terminal_summary(
@@ -49,7 +76,7 @@ def pytest_terminal_summary(
     """Say in one line what was left out."""
     if number := config.stash.get(_LEFT_OUT, 0):
         terminalreporter.write_line(
-            f"{number} tests marked full or services were left out; CI_SERVICES=1 runs them, too"
+            f'{number} tests marked full or services were left out; -m "full or services" runs them'
         )
 
 

@@ -1,4 +1,8 @@
-"""A BiRefNet from its checkpoint to a cutout: registered from a file, served, asked, named."""
+"""A BiRefNet from its checkpoint to a cutout: registered from a file, served, asked, named.
+
+The published network at its size; a small one is exported, registered and opened as a service would
+open it in `tests/integration/test_birefnet_export.py`.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ NAME = "BiRefNet-general-lite"
 #: One pass at 1024 x 1024 takes some 4 s on two cores; the client gives up after 60.
 PATIENCE_S = 60
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

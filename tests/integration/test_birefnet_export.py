@@ -1,13 +1,13 @@
 """What comes out of the export computes what PyTorch computes, in every runtime that is here.
 
 On real photographs, with seeded weights whose offsets move the samples by a pixel or two and whose
-head spreads alpha over most of its range; the network is small, the code is the real one.
+head spreads alpha over most of its range; the networks are small, the code is the real one.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -21,27 +21,42 @@ from onnx import TensorProto
 from safetensors.torch import load_file
 
 from models.arrays import U8Array
-from models.artifacts import CHECKPOINT_FILE, ModelFiles
-from models.birefnet import build_birefnet
+from models.artifacts import ModelFiles
+from models.birefnet import BiRefNet
 from models.birefnet.deform_conv import DeformableConv2d, deform_conv2d
 from models.birefnet.pictures import PictureMatting
-from models.birefnet.seeded import seed_weights
 from models.catalog import IMAGENET_MEAN, IMAGENET_STD, custom_birefnet
 from models.engine import EngineConfig, open_engine
 from models.engines.openvino.deform_conv import DEFORM_CONV, sample_rows
 from models.export.birefnet import DeformForm, export_birefnet
-from models.export.graphs import export
 from models.matting.preprocess import fit
 from models.spec import InputSpec, Precision
+from models.store.register import register
+from tests.support.artefacts import (
+    BACKBONE,
+    HEAD_SCALE,
+    HEIGHT,
+    WIDTH,
+    HalfExport,
+    make_smallest_birefnet,
+)
 from tests.support.birefnet import make_tiny_birefnet
 from tests.support.checkpoints import write
+from tests.support.fake_machine import model_store
 
-SPEC = InputSpec(128, 192, IMAGENET_MEAN, IMAGENET_STD)  # not square, so that a swap shows
+SPEC = InputSpec(HEIGHT, WIDTH, IMAGENET_MEAN, IMAGENET_STD)
 PHOTOS = sorted((Path(__file__).parents[2] / "examples/photos").glob("*.jpg"))
-HEAD_SCALE = 3.0
 BATCHES = (1, 4)
 
 NETWORK = make_tiny_birefnet(HEAD_SCALE)
+
+
+@dataclass(frozen=True)
+class Half:
+    """A network and its half-precision graph."""
+
+    network: BiRefNet
+    graph: Path
 
 
 @pytest.fixture(scope="module")
@@ -54,28 +69,43 @@ def batch() -> U8Array:
 
 @pytest.fixture(scope="module")
 def expected(batch: U8Array) -> U8Array:
+    return mattes_of(NETWORK, batch)
+
+
+def mattes_of(network: BiRefNet, batch: U8Array) -> U8Array:
     with torch.inference_mode():
-        return PictureMatting(NETWORK, SPEC.mean, SPEC.std)(torch.from_numpy(batch))[0].numpy()
+        return PictureMatting(network, SPEC.mean, SPEC.std)(torch.from_numpy(batch))[0].numpy()
 
 
 @pytest.fixture(scope="module")
-def graphs(tmp_path_factory: pytest.TempPathFactory) -> dict[DeformForm, Path]:
-    files = {form: tmp_path_factory.mktemp("export") / f"{form}.onnx" for form in DeformForm}
-    for form, file in files.items():
-        export_birefnet(NETWORK, SPEC, file, form)
-    return files
-
-
-@pytest.fixture(scope="module")
-def half_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("export") / "half.onnx"
-    export_birefnet(NETWORK, SPEC, file, DeformForm.DECOMPOSED, half=True, sound=True)
+def operator_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("export") / "operator.onnx"
+    export_birefnet(NETWORK, SPEC, file, DeformForm.OPERATOR)
     return file
 
 
-@pytest.fixture(scope="module", params=list(DeformForm))
-def graph(request: pytest.FixtureRequest, graphs: dict[DeformForm, Path]) -> Path:
-    return graphs[request.param]
+@pytest.fixture(
+    scope="module",
+    params=[DeformForm.OPERATOR, pytest.param(DeformForm.DECOMPOSED, marks=pytest.mark.full)],
+)
+def graph(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both forms; engines are served the first only."""
+    if request.param is DeformForm.OPERATOR:
+        return request.getfixturevalue("operator_graph")
+    file = tmp_path_factory.mktemp("export") / "decomposed.onnx"
+    export_birefnet(NETWORK, SPEC, file, DeformForm.DECOMPOSED)
+    return file
+
+
+@pytest.fixture(scope="module", params=["pvt_v2", pytest.param("swin_v1", marks=pytest.mark.full)])
+def half(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Half:
+    """A half-precision graph for each kind of backbone: what TensorRT is given."""
+    if request.param == "pvt_v2":
+        exported: HalfExport = request.getfixturevalue("half_export")
+        return Half(make_smallest_birefnet(), exported.graph)
+    file = tmp_path_factory.mktemp("export") / "half.onnx"
+    export_birefnet(NETWORK, SPEC, file, DeformForm.DECOMPOSED, half=True, sound=True)
+    return Half(NETWORK, file)
 
 
 def error(engine: str, graph: Path, batch: U8Array, expected: U8Array, **config: object) -> U8Array:
@@ -118,24 +148,28 @@ def test_the_graph_is_valid_and_has_no_leftovers_of_tracing(graph: Path) -> None
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
 
 
-def test_the_order_of_a_checkpoint_in_memory_does_not_matter(tmp_path: Path) -> None:
-    network = build_birefnet("pvt_v2_b0")
-    seed_weights(network)
+def test_a_checkpoint_of_any_order_in_memory_is_registered_and_runs(
+    batch: U8Array, tmp_path: Path
+) -> None:
+    network = make_smallest_birefnet()
     kept = network.to(memory_format=torch.channels_last).state_dict()
-    file, spec = write(kept, tmp_path), custom_birefnet("pvt_v2_b0")
-    spec = replace(spec, input=replace(spec.input, height=64, width=64))
-    export(file, spec, tmp_path)
-    read = load_file(tmp_path / CHECKPOINT_FILE)
+    spec = replace(custom_birefnet(BACKBONE), input=SPEC)
+    with model_store(tmp_path / "home"):
+        files = register(spec, write(kept, tmp_path)).files
+    assert files.checkpoint is not None
+    read = load_file(files.checkpoint)
     assert all(torch.equal(read[name], kept[name]) for name in kept)
+    off = error("openvino", files.graph, batch, mattes_of(network, batch), precision=Precision.F32)
+    assert off.max() <= 2
 
 
 def test_no_path_of_this_machine_is_written_into_the_graph(graph: Path) -> None:
     assert str(Path(__file__).parents[2]).encode() not in graph.read_bytes()
 
 
-def test_a_half_graph_is_one_a_strongly_typed_runtime_takes(half_graph: Path) -> None:
+def test_a_half_graph_is_one_a_strongly_typed_runtime_takes(half: Half) -> None:
     model = onnx.shape_inference.infer_shapes(
-        onnx.load(str(half_graph)), check_type=True, strict_mode=True
+        onnx.load(str(half.graph)), check_type=True, strict_mode=True
     )
     types = {v.name: v.type.tensor_type.elem_type for v in model.graph.value_info}
     types |= {v.name: v.type.tensor_type.elem_type for v in model.graph.input}
@@ -156,11 +190,10 @@ def test_a_half_graph_is_one_a_strongly_typed_runtime_takes(half_graph: Path) ->
     assert outputs == {"alpha": TensorProto.UINT8, "sound": TensorProto.UINT8}
 
 
-def test_a_half_graph_computes_what_pytorch_computes(
-    half_graph: Path, batch: U8Array, expected: U8Array
-) -> None:
+def test_a_half_graph_computes_what_pytorch_computes(half: Half, batch: U8Array) -> None:
+    expected = mattes_of(half.network, batch)
     for n in BATCHES:
-        alpha, sound = ort.InferenceSession(half_graph).run(None, {"image": batch[:n]})
+        alpha, sound = ort.InferenceSession(half.graph).run(None, {"image": batch[:n]})
         off = np.abs(alpha.astype(int) - expected[:n])
         assert sound.tolist() == [1] * n
         assert off.mean() < 1
@@ -168,9 +201,9 @@ def test_a_half_graph_computes_what_pytorch_computes(
 
 
 def test_a_graph_can_say_that_its_mattes_are_none(
-    half_graph: Path, tmp_path: Path, batch: U8Array
+    half: Half, tmp_path: Path, batch: U8Array
 ) -> None:
-    model, file = onnx.load(str(half_graph)), tmp_path / "graph.onnx"
+    model, file = onnx.load(str(half.graph)), tmp_path / "graph.onnx"
     (bias,) = (t for t in model.graph.initializer if t.name.endswith("conv_out1.0.bias"))
     bias.CopyFrom(onnx.numpy_helper.from_array(np.full([1], np.nan, np.float32), bias.name))
     onnx.save(model, str(file))
@@ -192,11 +225,11 @@ def test_openvino_computes_what_pytorch_computes(
 
 @pytest.mark.parametrize("max_batch", [1, 4])
 def test_openvino_samples_in_rows_what_its_own_operator_computes(
-    max_batch: int, batch: U8Array, expected: U8Array, graphs: dict[DeformForm, Path]
+    max_batch: int, batch: U8Array, expected: U8Array, operator_graph: Path
 ) -> None:
     core = ov.Core()
     core.add_extension(DEFORM_CONV)
-    network = core.read_model(graphs[DeformForm.OPERATOR])
+    network = core.read_model(operator_graph)
     if max_batch == 1:
         network.reshape({"image": [1, SPEC.height, SPEC.width, 3]})
     assert sample_rows(network) == 20
@@ -209,13 +242,12 @@ def test_openvino_samples_in_rows_what_its_own_operator_computes(
 
 
 def test_openvino_in_bf16_stays_near(
-    batch: U8Array, expected: U8Array, graphs: dict[DeformForm, Path]
+    batch: U8Array, expected: U8Array, operator_graph: Path
 ) -> None:
     core = ov.Core()
     if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         pytest.skip("this CPU has no bf16")
-    graph = graphs[DeformForm.OPERATOR]
-    off = error("openvino", graph, batch, expected, precision=Precision.BF16)
+    off = error("openvino", operator_graph, batch, expected, precision=Precision.BF16)
     spread = np.subtract(*np.percentile(expected, [95, 5]))
     # Random weights carry every rounding to the end; see docs/engines.md for what was measured.
     assert off.mean() <= 2

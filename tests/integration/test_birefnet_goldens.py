@@ -23,7 +23,7 @@ from models.birefnet.seeded import seed_weights, seeded_input
 GOLDENS = Path(__file__).parents[1] / "data/birefnet"
 BACKBONES = [
     "swin_v1_t",
-    pytest.param("swin_v1_l", marks=pytest.mark.slow),
+    pytest.param("swin_v1_l", marks=pytest.mark.full),
     "pvt_v2_b0",
     "resnet50",
 ]

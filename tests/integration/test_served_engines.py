@@ -32,6 +32,7 @@ from tests.support.fake_cuda import (
     make_fake_plan,
 )
 from tests.support.fake_machine import put_in_device
+from tests.support.fake_tensorrt import install_fake_tensorrt
 from tests.support.graphs import SIZE, make_spec, write_checkpoint
 
 PLAN = make_fake_plan((1, 2, 4, 8), SIZE, SIZE)
@@ -76,9 +77,10 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDevice]:
     device.assert_clean()
 
 
-def keep_plan(model: RegisteredModel, options: EngineOptions) -> None:
-    """The plan this machine needs, as if it had been built before."""
+def keep_plan(model: RegisteredModel, options: EngineOptions, gpu: str | None = None) -> None:
+    """The plan this machine needs, or one with a GPU of that name, as if it had been built."""
     order = order_plan(model.files, EngineConfig(SIZE, SIZE))
+    order = replace(order, device=replace(order.device, name=gpu or order.device.name))
 
     def write(target: Path) -> PlanManifest:
         target.write_bytes(PLAN)
@@ -94,6 +96,18 @@ def agree_with_the_fake(model: RegisteredModel, options: EngineOptions) -> None:
     kept = golden_file(options.cache_dir / "golden", sha256_of(model.files.graph), pictures)
     kept.parent.mkdir(parents=True)
     np.save(kept, expected_alpha(pictures))
+
+
+def assert_cpu_serves(engines: ServedEngines, *notes: str) -> None:
+    """For these reasons, none of which names a path; health shows them to anybody."""
+    told = engines.describe()
+    assert (told["engine"], told["device"]) == ("openvino", "cpu")
+    said = "; ".join(told["notes"])
+    for note in notes:
+        assert note in said
+    assert "/" not in said
+    outcome = engines.predict(BATCH)
+    assert (outcome.engine, outcome.retried_on_cpu) == ("openvino f32", False)
 
 
 @pytest.mark.usefixtures("no_device")
@@ -146,6 +160,7 @@ def test_a_plan_that_fails_its_golden_pictures_does_not_serve(
     told = engines.describe()
     assert told["engine"] == "openvino"
     assert "engine tensorrt could not be opened; the log says why" in told["notes"]
+    assert_cpu_serves(engines, "fails its golden pictures: alpha differs from float32 by")
     engines.close()
 
 
@@ -266,3 +281,88 @@ def test_closing_ends_a_build(model: RegisteredModel, options: EngineOptions) ->
     engines.close()
     assert time.monotonic() - started < 10
     assert not list(options.cache_dir.rglob("*.part"))
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: FakeDevice) -> Path:
+    """A TensorRT that builds; see `tests.support.fake_tensorrt` for its file `build`."""
+    installed = install_fake_tensorrt(monkeypatch, tmp_path / "library")
+    monkeypatch.setattr(MACHINE, "find_library", lambda: installed)
+    return tmp_path / "library"
+
+
+def assert_tensorrt_serves(options: EngineOptions, model: RegisteredModel) -> None:
+    engines = ServedEngines(options, model)
+    assert engines.describe()["notes"] == []
+    assert engines.predict(BATCH).engine == "tensorrt f32"
+    engines.close()
+
+
+@pytest.mark.usefixtures("library")
+def test_a_plan_serves_at_the_next_start_and_one_that_was_tampered_with_is_built_anew(
+    model: RegisteredModel, options: EngineOptions, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = replace(options, use_tensorrt=True)
+    blocking = replace(options, build_engine="block")
+    agree_with_the_fake(model, options)
+    assert_tensorrt_serves(blocking, model)
+    assert_tensorrt_serves(options, model)
+    (plan,) = options.cache_dir.rglob("*.plan")
+    plan.write_bytes(plan.read_bytes() + b" ")
+    engines = ServedEngines(options, model)
+    assert_cpu_serves(engines, "run: python -m scripts.build_engine")
+    assert "not what its manifest says" in caplog.text
+    engines.close()
+    assert_tensorrt_serves(blocking, model)
+
+
+@pytest.mark.usefixtures("device")
+def test_a_plan_of_another_gpu_is_not_used(model: RegisteredModel, options: EngineOptions) -> None:
+    keep_plan(model, options, gpu="Another GPU")
+    engines = ServedEngines(options, model)
+    assert_cpu_serves(engines, "no TensorRT engine was built for this GPU")
+    engines.close()
+
+
+@pytest.mark.parametrize(
+    ("build", "outcome", "logged"),
+    [
+        ("background", "refuse no importer for DeformConv", "no importer for DeformConv"),
+        ("background", "die", "ended by signal 9"),
+        ("block", "nothing no tactic for Conv_7", "no tactic for Conv_7"),
+    ],
+)
+def test_why_a_build_failed_is_for_the_log_alone_and_nothing_of_it_stays(
+    model: RegisteredModel,
+    options: EngineOptions,
+    library: Path,
+    caplog: pytest.LogCaptureFixture,
+    build: str,
+    outcome: str,
+    logged: str,
+) -> None:
+    (library / "build").write_text(outcome)
+    engines = ServedEngines(replace(options, use_tensorrt=True, build_engine=build), model)
+    failed, deadline = "engine tensorrt could not be built; the log says why", time.monotonic() + 60
+    while failed not in engines.describe()["notes"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert_cpu_serves(engines, failed)
+    assert not any("is being built" in note for note in engines.describe()["notes"])
+    assert logged in caplog.text
+    engines.close()
+    left = options.cache_dir.rglob("*")
+    assert not [file for file in left if file.suffix in (".part", ".plan")]
+
+
+def test_a_gpu_that_breaks_in_flight_makes_way_for_the_cpu(
+    model: RegisteredModel, options: EngineOptions, device: FakeDevice
+) -> None:
+    keep_plan(model, options)
+    agree_with_the_fake(model, options)
+    engines = ServedEngines(replace(options, use_tensorrt=True), model)
+    device.fail("synchronize", 719)
+    assert [engines.predict(BATCH).retried_on_cpu for _ in range(4)] == [True, True, True, False]
+    told = "tensorrt f32 kept failing; openvino f32 serves until the service is started again"
+    assert_cpu_serves(engines, told)
+    engines.close()

@@ -6,35 +6,42 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import onnx
 import pytest
+from filelock import FileLock
 
-from tests.support.graphs import write_checkpoint
+import models.store.register as registration
+from models.artifacts import sha256_of
+from models.catalog import CATALOG
+from models.errors import CheckpointError, ModelNotFound
+from models.spec import ModelSpec
+from models.store.register import register
+from models.store.registered import is_intact, resolve, resolve_file
+from tests.support.fake_machine import model_store
+from tests.support.graphs import make_spec, write_checkpoint
 
 ROOT = Path(__file__).parents[2]
-# In a process of its own: BentoML decides where its store is when it is imported.
+# A process that registers, and is killed or held up on the way.
 PROGRAM = """
-import os, signal, sys, time
+import os, shutil, signal, sys, time
 from pathlib import Path
 import models.export.graphs as graphs
-import models.store.register as registration
-import models.store.registered as store
-from models.catalog import CATALOG
-from models.errors import BackgroundRemovalError
 from models.artifacts import sha256_of
+from models.catalog import CATALOG
+from models.store.register import register
 from tests.support.graphs import make_spec
 
-checkpoint = Path(sys.argv[1])
-known = make_spec(sha256=sha256_of(checkpoint))
-CATALOG["tiny"] = known
+checkpoint, happens = Path(sys.argv[1]), sys.argv[2]
+exported, copied = graphs.export, shutil.copyfile
+CATALOG["tiny"] = known = make_spec(sha256=sha256_of(checkpoint))
 
-def die_after_export(*arguments):
+def export(*arguments):
     exported(*arguments)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-def export_slowly(*arguments):
-    exported(*arguments)
+    if happens == "die-after-export":
+        os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(3)  # until the other process has come to the same place
     print("exported")
 
@@ -44,49 +51,11 @@ def die_in_copy(source, target, **options):
     Path(target, "graph.onnx").write_bytes(b"half")
     os.kill(os.getpid(), signal.SIGKILL)
 
-for step in sys.argv[2:]:
-    try:
-        match step:
-            case "register":
-                print("registered", registration.register(known, checkpoint).tag)
-            case "register-wrong":
-                CATALOG["tiny"] = wrong = make_spec(sha256="1" * 64)
-                registration.register(wrong, checkpoint)
-            case "hash-unpublished":
-                CATALOG["tiny"] = known = make_spec(sha256=None)
-            case "change":
-                content = checkpoint.read_bytes()
-                import onnx
-                model = onnx.load_from_string(content)
-                model.producer_name += "x"
-                onnx.save(model, str(checkpoint))
-            case "die-after-export":
-                exported, graphs.export = graphs.export, die_after_export
-            case "export-slowly":
-                exported, graphs.export = graphs.export, export_slowly
-            case "die-in-copy":
-                import shutil
-                copied, shutil.copytree = shutil.copyfile, die_in_copy
-            case "change-back":
-                checkpoint.write_bytes(content)
-            case "hold-lock":
-                registration.LOCK_TIMEOUT_S = 0.1
-                from filelock import FileLock
-                held = FileLock(Path(os.environ["BENTOML_HOME"]) / "register.lock")
-                held.acquire()
-            case "intact":
-                print("intact", store.is_intact(store.resolve("tiny")))
-            case "file":
-                found = store.resolve_file(checkpoint)
-                print("of file", found and found.tag)
-            case "file-as-other":
-                found = store.resolve_file(checkpoint, "u2netp")
-                print("as other", found and found.tag)
-            case name:
-                found = store.resolve(name)
-                print("found", found.tag, found.spec.name, found.files.graph.is_file())
-    except BackgroundRemovalError as refused:
-        print(type(refused).__name__, refused)
+if happens == "die-in-copy":
+    shutil.copytree = die_in_copy
+else:
+    graphs.export = export
+print("registered", register(known, checkpoint).tag)
 """
 
 
@@ -95,63 +64,98 @@ def checkpoint(tmp_path: Path) -> Path:
     return write_checkpoint(tmp_path)
 
 
-def run(checkpoint: Path, home: Path, *steps: str, status: int = 0) -> list[str]:
-    environment = {**os.environ, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
-    environment["TMPDIR"] = str(checkpoint.parent)  # a killed process leaves files there
-    ran = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(checkpoint), *steps],
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=ROOT,
-        check=False,
-    )
-    assert ran.returncode == status, ran.stderr
-    return ran.stdout.splitlines()
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A BentoML home with an empty store."""
+    with model_store(tmp_path / "home"):
+        yield tmp_path / "home"
 
 
-def test_a_registered_model_is_found_by_name_and_by_auto(checkpoint: Path, tmp_path: Path) -> None:
-    steps = ("tiny", "auto", "register", "register", "tiny", "auto")
-    lines = run(checkpoint, tmp_path / "home", *steps)
-    assert lines[0] == "ModelNotFound tiny is not registered; run: make model MODEL=tiny"
-    assert lines[1] == "ModelNotFound no model is registered; run: make model"
-    tag = lines[2].removeprefix("registered ")
+@pytest.fixture
+def tiny(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
+    """The catalogue's entry for the checkpoint."""
+    return known_as(checkpoint, monkeypatch, sha256_of(checkpoint))
+
+
+@pytest.fixture
+def unpublished(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
+    """An entry that says nothing of the hash."""
+    return known_as(checkpoint, monkeypatch, None)
+
+
+def known_as(checkpoint: Path, monkeypatch: pytest.MonkeyPatch, sha256: str | None) -> ModelSpec:
+    spec = make_spec(sha256=sha256)
+    monkeypatch.setitem(CATALOG, spec.name, spec)
+    return spec
+
+
+def assert_unknown(checkpoint: Path) -> None:
+    """Neither by its name, nor by itself, nor by its file."""
+    with pytest.raises(ModelNotFound, match=r"^tiny is not registered; run: make model MODEL="):
+        resolve("tiny")
+    with pytest.raises(ModelNotFound, match=r"^no model is registered; run: make model$"):
+        resolve("auto")
+    assert resolve_file(checkpoint) is None
+
+
+def assert_known(tag: str) -> None:
+    found = resolve("tiny")
+    assert (found.tag, found.spec.name, found.files.graph.is_file()) == (tag, "tiny", True)
+
+
+def change(checkpoint: Path) -> None:
+    """Another file for the same model."""
+    model = onnx.load(str(checkpoint))
+    model.producer_name += "x"
+    onnx.save(model, str(checkpoint))
+
+
+def entry_of(home: Path) -> Path:
+    (entry,) = (path for path in (home / "models/tiny").iterdir() if path.is_dir())
+    return entry
+
+
+def test_a_registered_model_is_found_by_name_and_by_auto(checkpoint: Path, tiny: ModelSpec) -> None:
+    assert_unknown(checkpoint)
+    tag = register(tiny, checkpoint).tag
     assert tag.startswith("tiny:")
-    assert lines[3] == f"registered {tag}"
-    assert lines[4] == lines[5] == f"found {tag} tiny True"
+    assert register(tiny, checkpoint).tag == tag
+    assert_known(tag)
+    assert resolve("auto").tag == tag
 
 
-def test_a_file_of_another_model_is_not_registered(checkpoint: Path, tmp_path: Path) -> None:
-    lines = run(checkpoint, tmp_path / "home", "register-wrong", "tiny")
-    assert lines[0].startswith("CheckpointError tiny.onnx is not tiny of the catalogue, its SHA")
-    assert lines[1].startswith("ModelNotFound")
+def test_a_file_of_another_model_is_not_registered(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = known_as(checkpoint, monkeypatch, "1" * 64)
+    with pytest.raises(CheckpointError, match=r"^tiny\.onnx is not tiny of the catalogue, its SHA"):
+        register(other, checkpoint)
+    assert_unknown(checkpoint)
 
 
-def test_a_file_is_found_by_what_it_holds(checkpoint: Path, tmp_path: Path) -> None:
-    steps = ("file", "register", "file", "file-as-other", "change", "file")
-    before, registered, found, other, changed = run(checkpoint, tmp_path / "home", *steps)
-    assert before == other.replace("as other", "of file") == changed == "of file None"
-    assert found == registered.replace("registered", "of file")
+def test_a_file_is_found_by_what_it_holds(checkpoint: Path, tiny: ModelSpec) -> None:
+    assert resolve_file(checkpoint) is None
+    registered = register(tiny, checkpoint)
+    assert resolve_file(checkpoint) == registered
+    assert resolve_file(checkpoint, "u2netp") is None
+    change(checkpoint)
+    assert resolve_file(checkpoint) is None
 
 
 def test_of_a_model_of_unpublished_hash_the_newest_version_serves(
-    checkpoint: Path, tmp_path: Path
+    checkpoint: Path, unpublished: ModelSpec
 ) -> None:
-    steps = ("hash-unpublished", "tiny", "register", "tiny", "change", "register", "tiny")
-    back = ("change-back", "register", "tiny")
-    lines = run(checkpoint, tmp_path / "home", *steps, *back)
-    missing, first, found, second, newest, again, rolled_back = lines
-    assert missing.startswith("ModelNotFound")
+    content = checkpoint.read_bytes()
+    assert_unknown(checkpoint)
+    first = register(unpublished, checkpoint).tag
+    assert_known(first)
+    change(checkpoint)
+    second = register(unpublished, checkpoint).tag
     assert first != second
-    assert found.split()[1] == first.split()[1]
-    assert newest.split()[1] == second.split()[1]
-    assert again == first
-    assert rolled_back == found
-
-
-def _entry(home: Path) -> Path:
-    (entry,) = (path for path in (home / "models/tiny").iterdir() if path.is_dir())
-    return entry
+    assert_known(second)
+    checkpoint.write_bytes(content)
+    assert register(unpublished, checkpoint).tag == first
+    assert_known(first)
 
 
 @pytest.mark.parametrize(
@@ -160,96 +164,88 @@ def _entry(home: Path) -> Path:
     ids=["missing", "empty", "list", "half", "binary", "not-yaml"],
 )
 def test_an_entry_whose_description_is_damaged_blocks_nothing_and_is_repaired(
-    content: bytes | None, checkpoint: Path, tmp_path: Path
+    content: bytes | None, checkpoint: Path, tiny: ModelSpec, home: Path
 ) -> None:
-    home = tmp_path / "home"
-    run(checkpoint, home, "register")
-    described = _entry(home) / "model.yaml"
+    tag = register(tiny, checkpoint).tag
+    described = entry_of(home) / "model.yaml"
     described.unlink() if content is None else described.write_bytes(content)
-    none, no_auto, no_file, _, found = run(
-        checkpoint, home, "tiny", "auto", "file", "register", "tiny"
-    )
-    assert none.startswith("ModelNotFound tiny is not registered")
-    assert no_auto.startswith("ModelNotFound no model is registered")
-    assert no_file == "of file None"
-    assert found.endswith(" tiny True")
+    assert_unknown(checkpoint)
+    register(tiny, checkpoint)
+    assert_known(tag)
 
 
-def test_a_damaged_version_does_not_keep_the_next_one_out(checkpoint: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    run(checkpoint, home, "hash-unpublished", "register")
-    (_entry(home) / "model.yaml").write_bytes(b"\xff\xfe{")
-    registered, found = run(checkpoint, home, "hash-unpublished", "change", "register", "tiny")[-2:]
-    assert found.split()[1] == registered.split()[1]
+def test_a_damaged_version_does_not_keep_the_next_one_out(
+    checkpoint: Path, unpublished: ModelSpec, home: Path
+) -> None:
+    register(unpublished, checkpoint)
+    (entry_of(home) / "model.yaml").write_bytes(b"\xff\xfe{")
+    change(checkpoint)
+    assert_known(register(unpublished, checkpoint).tag)
 
 
 def test_an_entry_that_lacks_a_part_of_its_manifest_is_not_known(
-    checkpoint: Path, tmp_path: Path
+    checkpoint: Path, tiny: ModelSpec, home: Path
 ) -> None:
-    home = tmp_path / "home"
-    run(checkpoint, home, "register")
-    described = _entry(home) / "model.yaml"
+    tag = register(tiny, checkpoint).tag
+    described = entry_of(home) / "model.yaml"
     described.write_text(described.read_text().replace("backbone:", "backbones:"))
-    none, _, found = run(checkpoint, home, "tiny", "register", "tiny")
-    assert none.startswith("ModelNotFound tiny is not registered")
-    assert found.endswith(" tiny True")
+    assert_unknown(checkpoint)
+    register(tiny, checkpoint)
+    assert_known(tag)
 
 
 @pytest.mark.parametrize("damage", [b"tampered", None], ids=["tampered", "gone"])
 def test_a_graph_that_was_changed_is_noticed_and_repaired(
-    damage: bytes | None, checkpoint: Path, tmp_path: Path
+    damage: bytes | None, checkpoint: Path, tiny: ModelSpec, home: Path
 ) -> None:
-    home = tmp_path / "home"
-    run(checkpoint, home, "register")
-    graph = _entry(home) / "graph.onnx"
+    registered = register(tiny, checkpoint)
+    graph = entry_of(home) / "graph.onnx"
     right = graph.read_bytes()
     graph.unlink() if damage is None else graph.write_bytes(damage)
-    if damage is not None:
-        assert run(checkpoint, home, "intact") == ["intact False"]
-    run(checkpoint, home, "register")
-    assert run(checkpoint, home, "intact") == ["intact True"]
+    assert not is_intact(registered)
+    assert is_intact(register(tiny, checkpoint))
     assert graph.read_bytes() == right
 
 
 def test_a_registration_that_must_wait_too_long_says_for_what(
-    checkpoint: Path, tmp_path: Path
+    checkpoint: Path, tiny: ModelSpec, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    (said,) = run(checkpoint, home, "hold-lock", "register")
-    assert said.startswith("CheckpointError another process has been registering a model")
+    monkeypatch.setattr(registration, "LOCK_TIMEOUT_S", 0.1)
+    with (
+        FileLock(home / "register.lock"),
+        pytest.raises(CheckpointError, match=r"^another process has been registering a model"),
+    ):
+        register(tiny, checkpoint)
+
+
+def start(checkpoint: Path, home: Path, happens: str) -> subprocess.Popen[str]:
+    """A process that registers the checkpoint."""
+    environment = {**os.environ, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
+    environment["TMPDIR"] = str(checkpoint.parent)  # a killed process leaves files there
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(checkpoint), happens],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=ROOT,
+    )
 
 
 @pytest.mark.parametrize("death", ["die-after-export", "die-in-copy"])
 def test_a_registration_that_is_killed_leaves_nothing_registered(
-    death: str, checkpoint: Path, tmp_path: Path
+    death: str, checkpoint: Path, tiny: ModelSpec, home: Path
 ) -> None:
-    home = tmp_path / "home"
-    assert run(checkpoint, home, death, "register", status=-signal.SIGKILL) == []
+    process = start(checkpoint, home, death)
+    assert process.communicate(timeout=60)[0] == ""
+    assert process.returncode == -signal.SIGKILL
     if death == "die-in-copy":
         assert list(home.glob("models/tiny/*/graph.onnx"))
-    steps = ("tiny", "auto", "file", "register", "tiny")
-    none, no_auto, no_file, registered, found = run(checkpoint, home, *steps)
-    assert none.startswith("ModelNotFound tiny is not registered")
-    assert no_auto.startswith("ModelNotFound no model is registered")
-    assert no_file == "of file None"
-    tag = registered.removeprefix("registered ")
-    assert found == f"found {tag} tiny True"
+    assert_unknown(checkpoint)
+    assert_known(register(tiny, checkpoint).tag)
 
 
-def test_processes_that_register_at_once_make_one_entry(checkpoint: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    environment = {**os.environ, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(checkpoint), "export-slowly", "register"],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-            cwd=ROOT,
-        )
-        for _ in range(2)
-    ]
+def test_processes_that_register_at_once_make_one_entry(checkpoint: Path, home: Path) -> None:
+    processes = [start(checkpoint, home, "sleep-after-export") for _ in range(2)]
     told = [process.communicate(timeout=60)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     tags = {line for said in told for line in said.splitlines() if line != "exported"}

@@ -3,12 +3,8 @@
 `make_machine` makes a folder; the environment it gives puts a server's processes on it. Its files
 say what the machine is and what shall go wrong, at once or while it serves:
 
-- `gpu`: the device's name
-- `taken_mb`: what other processes have of its memory
 - a call of `models.engines.trt.ports.CudaDriver`: the next such call fails with this code of CUDA's
-- `off_by`: levels of 255 that every matte is off by
 - `dies`: the process that loads a plan ends as of a segmentation fault
-- `no_tensorrt`: no TensorRT is installed
 - `no_cpu_engine`: no CPU engine opens
 - `build`: what becomes of a build; see `tests.support.fake_tensorrt`
 - `violations`: rules that were broken, for the test to read
@@ -18,14 +14,11 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from models import engine
-from models.engines.trt.library import Library, find_library
 from models.engines.trt.open import MACHINE
-from models.engines.trt.ports import DeviceFacts
-from models.errors import EngineUnavailable
 from tests.support.fake_cuda import MIB, FakeDevice, FakeDriver, FakeLoadedPlan, FakePlanRuntime
 from tests.support.fake_tensorrt import write_fake_tensorrt
 
@@ -53,18 +46,15 @@ def join_machine() -> None:
     """Put this process on the machine of its environment."""
     folder = Path(os.environ[_VARIABLE])
     device = WatchedDevice(capacity=16 * 1024 * MIB, folder=folder)
-    drivers: list[WatchedDriver] = []
+    drivers: list[FakeDriver] = []
 
-    def open_driver() -> WatchedDriver:
-        drivers.append(WatchedDriver(device))
+    def open_driver() -> FakeDriver:
+        drivers.append(FakeDriver(device))
         return drivers[-1]
 
     MACHINE.probe = lambda: None
     MACHINE.open_driver = open_driver
-    MACHINE.find_library = lambda: _find_library(folder)
-    MACHINE.open_runtime = lambda _library: WatchedRuntime(
-        drivers[-1], off_by=_number(folder / "off_by")
-    )
+    MACHINE.open_runtime = lambda _library: WatchedRuntime(drivers[-1])
     if (folder / "no_cpu_engine").exists():
         engine.CPU_ENGINES = ()
 
@@ -79,7 +69,7 @@ class WatchedDevice(FakeDevice):
         """Fail as a file says."""
         fault = self.folder / call
         if fault.is_file():
-            self.fail(call, _number(fault))
+            self.fail(call, int(fault.read_text()))
             fault.unlink()
         super().entered(call)
 
@@ -90,41 +80,13 @@ class WatchedDevice(FakeDevice):
                 file.write(f"{rule}\n")
         super().insist(kept, rule)
 
-    @property
-    def free_bytes(self) -> int:
-        """What other processes leave."""
-        return max(0, super().free_bytes - _number(self.folder / "taken_mb") * MIB)
-
-
-class WatchedDriver(FakeDriver):
-    """A driver whose device has a name of its own."""
-
-    device: WatchedDevice
-
-    @property
-    def facts(self) -> DeviceFacts:
-        """Which device this is."""
-        name = self.device.folder / "gpu"
-        return replace(super().facts, name=name.read_text()) if name.is_file() else super().facts
-
 
 class WatchedRuntime(FakePlanRuntime):
     """A runtime that may end the process."""
 
-    driver: WatchedDriver
-
     def load(self, plan: bytes) -> FakeLoadedPlan:
         """Deserialise, or die of it."""
-        if (self.driver.device.folder / "dies").exists():
+        device = self.driver.device
+        if isinstance(device, WatchedDevice) and (device.folder / "dies").exists():
             os.kill(os.getpid(), signal.SIGSEGV)
         return super().load(plan)
-
-
-def _find_library(folder: Path) -> Library:
-    if (folder / "no_tensorrt").exists():
-        raise EngineUnavailable(f"TensorRT is not installed; run: {engine.TENSORRT_INSTALL}")
-    return find_library()
-
-
-def _number(file: Path) -> int:
-    return int(file.read_text()) if file.is_file() else 0

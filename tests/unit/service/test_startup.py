@@ -1,0 +1,45 @@
+"""What must hold before anything starts, or the one sentence that says what does not."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from service.errors import CannotStart
+from service.startup import check_address, check_folder, check_log_file
+
+
+def refusal(check: Callable[[], None]) -> str:
+    """The sentence."""
+    with pytest.raises(CannotStart) as refused:
+        check()
+    head, sentence = str(refused.value).splitlines()
+    assert head == "The service cannot start:"
+    return sentence.strip()
+
+
+def test_a_port_that_is_taken_is_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refusal(lambda: check_address("127.0.0.1", port))
+    assert re.fullmatch(
+        rf"it cannot listen on 127.0.0.1:{port} \(Address already in use\); .*BIREFNET_PORT", said
+    )
+    check_address("127.0.0.1", port)
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    said = refusal(lambda: check_folder(Path("/dev/null/x"), "BIREFNET_CACHE_DIR"))
+    assert re.fullmatch(r"BIREFNET_CACHE_DIR: /dev/null/x is not a writable folder \(.*\)", said)
+    check_folder(tmp_path / "new" / "folder", "BIREFNET_CACHE_DIR")
+    assert list((tmp_path / "new" / "folder").iterdir()) == []
+
+
+def test_a_log_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    said = refusal(lambda: check_log_file(Path("/dev/null/x.log")))
+    assert re.fullmatch(r"LOG_FILE: /dev/null/x.log cannot be written \(.*\)", said)
+    check_log_file(tmp_path / "x.log")
