@@ -49,7 +49,7 @@ serve: .venv/.base $(TORCH) ## set everything up and serve on port 55433
 
 test: .venv/.dev .venv/.torch ## set everything up and run the tests
 	@$(PY) -m scripts.download_model --model u2netp
-	@OMP_WAIT_POLICY=PASSIVE $(PY) -m pytest -n $(LANES) $(ARGS)   # else torch's threads spin while they wait
+	@$(PY) -m pytest -n $(LANES) $(ARGS)
 
 check: .venv/.dev .venv/.torch ## lint, format, types, import rules
 	@.venv/bin/ruff check .

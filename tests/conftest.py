@@ -16,6 +16,8 @@ from PIL import Image
 from tests.support.api import Api, open_api
 from tests.support.pictures import make_portrait, save
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # else torch's threads spin while they wait
+
 _SHOWN = (
     "bentoml",
     "fastapi",

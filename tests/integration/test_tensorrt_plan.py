@@ -86,10 +86,10 @@ def built(
 
 
 def build_small(exported: HalfExport, folder: Path) -> Built:
-    """Of a graph that was exported before, with batches of two."""
+    """Of a graph that was exported before."""
     copytree(exported.graph.parent, folder / exported.graph.parent.name)
     files = ModelFiles(exported.checkpoint, checkpoint=exported.checkpoint)
-    return build(PlanOrder(files, HEIGHT, WIDTH, RTX, DEVICE, (1, 2)), folder, 10 << 20)
+    return build(PlanOrder(files, HEIGHT, WIDTH, RTX, DEVICE, (1,)), folder, 10 << 20)
 
 
 def build_full(folder: Path) -> Built:

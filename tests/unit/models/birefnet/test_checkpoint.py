@@ -103,7 +103,7 @@ def test_half_precision_is_widened_and_whole_numbers_stay(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
-def test_numbers_that_are_none_are_refused(
+def test_a_nan_or_an_infinity_among_the_weights_is_refused(
     value: float, dtype: torch.dtype, tmp_path: Path
 ) -> None:
     spoilt = torch.ones(4, dtype=dtype)

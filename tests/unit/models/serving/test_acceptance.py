@@ -94,6 +94,11 @@ def test_mattes_are_kept_apart_by_model_graph_and_pictures(
     assert len(names) == 4
 
 
+def assert_closed(engine: FakeEngine) -> None:
+    with pytest.raises(InferenceFailed, match="closed"):
+        FakeEngine.predict(engine, PICTURES)
+
+
 def test_an_engine_that_reports_a_value_out_of_range_is_refused() -> None:
     class Unsound(WrongEngine):
         def predict(self, batch: np.ndarray) -> np.ndarray:
@@ -116,7 +121,7 @@ def test_the_references_mattes_are_made_once(tmp_path: Path) -> None:
     assert np.array_equal(first, REFERENCE)
     assert np.array_equal(again, REFERENCE)
     assert len(opened) == 1
-    assert opened[0]._closed
+    assert_closed(opened[0])
 
 
 def test_kept_mattes_of_another_size_are_made_anew(tmp_path: Path) -> None:
@@ -133,5 +138,5 @@ def test_a_reference_that_fails_is_closed_and_keeps_nothing(tmp_path: Path) -> N
     engine = Failing()
     with pytest.raises(InferenceFailed):
         golden_mattes(PICTURES, lambda: engine, tmp_path / "model.npy")
-    assert engine._closed
+    assert_closed(engine)
     assert list(tmp_path.iterdir()) == []

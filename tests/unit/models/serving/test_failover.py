@@ -29,29 +29,26 @@ class FaultyEngine(FakeEngine):
 
     def __init__(self, name: str = "tensorrt", device: str = "cuda") -> None:
         super().__init__(ModelFiles(Path("none")), EngineConfig(HEIGHT, WIDTH, max_batch=4))
-        self._info = replace(self._info, name=name, device=device, precision=Precision.F16)
+        self.what = replace(super().info, name=name, device=device, precision=Precision.F16)
+        self.closed = False
         self.faults: list[Exception] = []
         self.room: Headroom | None = None
         self.passes = 0
         self.gate: threading.Event | None = None
         self.inside = threading.Event()
         self.closed_during_a_pass = False
-        self._running = 0
+        self.passes_under_way = 0
 
     @property
     def info(self) -> EngineInfo:
-        return self._info
-
-    @property
-    def closed(self) -> bool:
-        return self._closed
+        return self.what
 
     def headroom(self, batch: int) -> Headroom | None:
         return self.room
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
         self.passes += 1
-        self._running += 1
+        self.passes_under_way += 1
         try:
             if self.gate is not None:
                 self.inside.set()
@@ -60,10 +57,11 @@ class FaultyEngine(FakeEngine):
                 raise self.faults.pop(0)
             return super().predict(batch)
         finally:
-            self._running -= 1
+            self.passes_under_way -= 1
 
     def close(self) -> None:
-        self.closed_during_a_pass |= self._running > 0
+        self.closed_during_a_pass |= self.passes_under_way > 0
+        self.closed = True
         super().close()
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,17 +15,21 @@ from typing import Any
 import psutil
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch.utils.flop_counter import FlopCounterMode
 
-from models.artifacts import ModelFiles
+from models.arrays import U8Array
+from models.artifacts import CHECKPOINT_FILE, ModelFiles
 from models.birefnet import build_birefnet
 from models.birefnet.backbones import BACKBONES
 from models.engine import Engine, open_engine
-from models.engines.trt.open import MACHINE
+from models.engines.fake import FakeEngine
+from models.engines.trt.open import MACHINE, order_plan
 from models.errors import EngineIncompatible
 from scripts.command import Unusable
-from scripts.gpu_check.__main__ import _parse, main
-from scripts.gpu_check.others import Subject, build_and_open, look_around
+from scripts.gpu_check import rows
+from scripts.gpu_check.__main__ import main
+from scripts.gpu_check.others import Opener, Subject, build_and_open, look_around
 from scripts.gpu_check.plan import COMPILED, EAGER, GMACS_AT_1024, REFERENCE, share_of_peak
 from scripts.gpu_check.profile import PARTS
 from scripts.gpu_check.report import Report, Row
@@ -33,8 +39,13 @@ from tests.support.fake_cuda import FakeDevice
 from tests.support.fake_machine import put_in_device
 from tests.support.fake_tensorrt import LIBRARY, install_fake_tensorrt
 from tests.support.graphs import write_graph
+from tests.support.plans import write_mean_graph
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="tests what happens on a CPU")
+
+
+MEASURED_BY_DEFAULT = ("swin_v1_t", "swin_v1_l")
+SMOKE = {"models": ["tiny"], "side": 64, "batches": [1, 2], "enough_s": 0.05}
 
 
 @pytest.fixture(scope="module")
@@ -129,11 +140,13 @@ def test_scenes_differ_and_are_the_same_every_time() -> None:
     assert (make_scenes(3, 64, 96) == scenes).all()
 
 
-def test_the_networks_measured_by_default_have_their_cost_known() -> None:
-    assert set(_parse([]).models) <= set(GMACS_AT_1024)
-
-
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize(
+    "backbone",
+    [
+        pytest.param(name, marks=[] if name in MEASURED_BY_DEFAULT else [pytest.mark.full])
+        for name in BACKBONES
+    ],
+)
 def test_the_cost_of_a_network_is_what_it_multiplies(backbone: str) -> None:
     with torch.device("meta"):
         network, picture = build_birefnet(backbone), torch.empty(1, 3, 1024, 1024)
@@ -142,56 +155,87 @@ def test_the_cost_of_a_network_is_what_it_multiplies(backbone: str) -> None:
     assert GMACS_AT_1024[backbone] == round(counter.get_total_flops() / 2e9, 1)
 
 
-@pytest.fixture
-def check(tmp_path: Path) -> Check:
-    report = Report(tmp_path / "gpu.json", {"peaks_tflops": {}})
-    return Check(report, _parse(["--smoke"]), deadline=time.monotonic() + 600)
+def measure_others(folder: Path, openers: Mapping[str, Opener], **changed: object) -> Report:
+    """Measure runtimes beside PyTorch, and of PyTorch what they are compared with; else nothing."""
+    options = Namespace(**{**SMOKE, **changed})
+    (name,) = options.models
+    report = Report(folder / "gpu.json", {"peaks_tflops": {"f16": 1.0}})
+    tried = [case.name for case in (*EAGER, *COMPILED) if case is not REFERENCE]
+    for case in (*tried, f"profile of {REFERENCE.name}"):
+        for batch in options.batches:
+            report.add(Row(name, case, batch, "failed: CUDA error"))
+    Check(report, options, time.monotonic() + 600).run(lambda: (dict(openers), {}))
+    return report
 
 
-def test_a_failure_without_words_is_noted_by_its_kind(check: Check) -> None:
-    with check._guard(Row("tiny", "f16", 1)):
-        raise ValueError
-    assert check._report.rows["tiny", "f16", 1].status == "failed: ValueError: no message"
+def status_of(opener: Opener, folder: Path) -> str:
+    """What becomes of a runtime's first row."""
+    return measure_others(folder, {"other": opener}).rows["tiny", "other", 1].status
 
 
-def test_a_failure_of_many_lines_takes_one(check: Check) -> None:
-    with check._guard(Row("tiny", "f16", 1)):
-        raise ValueError("\n  CUDA error:\n  " + "x" * 500)
-    status = check._report.rows["tiny", "f16", 1].status
+def open_without_words(subject: Subject) -> Engine:
+    raise ValueError
+
+
+def open_with_many_lines(subject: Subject) -> Engine:
+    raise ValueError("\n  CUDA error:\n  " + "x" * 500)
+
+
+def open_whatever_is_raised(subject: Subject) -> Engine:
+    for _ in range(20):
+        with suppress(Exception):
+            time.sleep(1)
+    raise AssertionError("nobody ended it")
+
+
+def test_a_failure_without_words_is_noted_by_its_kind(tmp_path: Path) -> None:
+    assert status_of(open_without_words, tmp_path) == "failed: ValueError: no message"
+
+
+def test_a_failure_of_many_lines_takes_one(tmp_path: Path) -> None:
+    status = status_of(open_with_many_lines, tmp_path)
     assert status.startswith("failed: ValueError: CUDA error: xxx")
     assert len(status) < 200
 
 
-def test_a_row_that_catches_every_exception_ends_all_the_same(check: Check) -> None:
-    with check._guard(Row("tiny", "export", 1), limit_s=0):
-        for _ in range(20):
-            try:
-                time.sleep(1)
-            except Exception:
-                continue
-    assert "TimeIsUp" in check._report.rows["tiny", "export", 1].status
+@pytest.fixture
+def little_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it takes to open a runtime ends after a second, not after minutes."""
+    monkeypatch.setattr(rows, "_BUILD_S", 0.1)
 
 
-def test_rows_keep_their_limit_after_one_within_is_done(check: Check) -> None:
-    row, within = Row("tiny", "f16", 1), Row("tiny", "f16", 2)
-    with check._guard(row, limit_s=0):
-        with check._guard(within):
-            pass
-        time.sleep(20)
-    assert "TimeIsUp" in check._report.rows[row.key].status
-    assert within.key not in check._report.rows
+@pytest.mark.usefixtures("little_time")
+def test_a_row_that_catches_every_exception_ends_all_the_same(tmp_path: Path) -> None:
+    assert "TimeIsUp" in status_of(open_whatever_is_raised, tmp_path)
 
 
-def test_a_profile_that_broke_the_device_is_not_tried_again(check: Check) -> None:
-    check._report.add(Row("tiny", f"profile of {REFERENCE.name}", 1, "failed: CUDA error"))
-    check._profile("tiny", REFERENCE)
-    assert "profiles" not in check._report.facts
+class EndlessToClose(FakeEngine):
+    """Gives back nothing for a minute."""
+
+    def close(self) -> None:
+        time.sleep(60)
+
+
+def open_endless(subject: Subject) -> Engine:
+    return EndlessToClose(ModelFiles(subject.folder), subject.config)
+
+
+@pytest.mark.usefixtures("little_time")
+def test_a_runtime_keeps_its_limit_after_rows_within_are_done(tmp_path: Path) -> None:
+    started = time.monotonic()
+    rows = measure_others(tmp_path, {"endless": open_endless}).rows
+    assert [rows["tiny", "endless", batch].status for batch in (1, 2)] == ["ok", "ok"]
+    assert time.monotonic() - started < 40
+
+
+def test_a_profile_that_broke_the_device_is_not_tried_again(tmp_path: Path) -> None:
+    assert "profiles" not in measure_others(tmp_path, {}).facts
 
 
 def test_other_runtimes_come_before_what_takes_long_to_compile(tmp_path: Path) -> None:
     report = Report(tmp_path / "gpu.json", {"peaks_tflops": {}})
     no_time = time.monotonic()
-    Check(report, _parse(["--smoke"]), no_time).run(lambda: ({"other": open_broken}, {}))
+    Check(report, Namespace(**SMOKE), no_time).run(lambda: ({"other": open_broken}, {}))
     order = [case for _, case, _ in report.rows]
     assert order.index("other") > order.index("f32 tf32")
     assert order.index("other") < order.index("f16 compiled")
@@ -205,9 +249,8 @@ def open_small(subject: Subject) -> Engine:
     return open_engine("onnxruntime", ModelFiles(write_graph(subject.folder)), subject.config)
 
 
-def test_other_runtimes_are_measured_and_may_fail(check: Check) -> None:
-    check._measure_others("tiny", {"broken": open_broken, "ort": open_small})
-    rows = check._report.rows
+def test_other_runtimes_are_measured_and_may_fail(tmp_path: Path) -> None:
+    rows = measure_others(tmp_path, {"broken": open_broken, "ort": open_small}).rows
     assert (rows["tiny", "ort", 2].predict_ms or 0) > 0
     assert rows["tiny", "ort", 2].forward_ms is None
     assert "takes nothing" in rows["tiny", "broken", 1].status
@@ -234,41 +277,50 @@ def test_a_tensorrt_that_has_no_device_says_so(
 
 
 @pytest.mark.usefixtures("device")
-def test_a_build_that_fails_has_its_reason_in_the_rows_and_the_check_goes_on(check: Check) -> None:
+def test_a_build_that_fails_has_its_reason_in_the_rows_and_the_check_goes_on(
+    tmp_path: Path,
+) -> None:
     # The tiny network is of no backbone that a checkpoint can have: its export refuses it.
     openers = {"tensorrt f16": partial(build_and_open, LIBRARY), "ort": open_small}
-    check._measure_others("tiny", openers)
-    rows = check._report.rows
+    report = measure_others(tmp_path, openers)
     for batch in (1, 2):
-        status = rows["tiny", "tensorrt f16", batch].status
+        status = report.rows["tiny", "tensorrt f16", batch].status
         assert status.startswith("failed: EngineBuildFailed: weights.safetensors has a backbone")
-        assert rows["tiny", "ort", batch].status == "ok"
-    assert "builds" not in check._report.facts
+        assert report.rows["tiny", "ort", batch].status == "ok"
+    assert "builds" not in report.facts
 
 
-@pytest.mark.usefixtures("device")
-def test_a_build_that_takes_too_long_is_ended(
-    check: Check, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("scripts.gpu_check.rows._BUILD_S", 0.1)
-    check._reference("tiny")
+@pytest.mark.usefixtures("device", "little_time")
+def test_a_build_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     before = psutil.Process().children()  # other tests' helpers
     started = time.monotonic()
-    check._measure_others("tiny", {"tensorrt f16": partial(build_and_open, LIBRARY)})
-    assert "TimeIsUp" in check._report.rows["tiny", "tensorrt f16", 1].status
-    assert time.monotonic() - started < 10
+    assert "TimeIsUp" in status_of(partial(build_and_open, LIBRARY), tmp_path)
+    assert time.monotonic() - started < 15
     assert set(psutil.Process().children()) <= set(before)
 
 
-@pytest.mark.slow
+def build_of_an_export(subject: Subject) -> Engine:
+    """As `build_and_open`, but that the graph, which takes a minute, is there: another one."""
+    save_file(subject.network.state_dict(), subject.folder / CHECKPOINT_FILE)
+    files = ModelFiles(Path("none"), checkpoint=subject.folder / CHECKPOINT_FILE)
+    order = order_plan(files, subject.config, LIBRARY)
+    graphs = subject.folder / "tensorrt-graphs"
+    graphs.mkdir(mode=0o700)
+    write_mean_graph(graphs / f"{order.source[:32]}.onnx", subject.config.height)
+    return build_and_open(LIBRARY, subject)
+
+
+@pytest.mark.usefixtures("device")
+@pytest.mark.parametrize(
+    "opener",
+    [build_of_an_export, pytest.param(partial(build_and_open, LIBRARY), marks=pytest.mark.full)],
+    ids=["exported before", "exported now"],
+)
 def test_a_plan_is_built_for_the_batches_of_the_report_and_measured(
-    tmp_path: Path, device: FakeDevice
+    tmp_path: Path, opener: Opener
 ) -> None:
-    report = Report(tmp_path / "gpu.json", {"peaks_tflops": {"f16": 1.0}})
-    options = ["--models", "pvt_v2_b0", "--side", "64", "--batches", "3", "1", "--enough-s", "0"]
-    check = Check(report, _parse(options), deadline=time.monotonic() + 600)
-    openers, _ = look_around()
-    check._measure_others("pvt_v2_b0", {"tensorrt f16": openers["tensorrt f16"]})
+    changed = {"models": ["pvt_v2_b0"], "batches": [3, 1], "enough_s": 0}
+    report = measure_others(tmp_path, {"tensorrt f16": opener}, **changed)
     rows = [report.rows["pvt_v2_b0", "tensorrt f16", batch] for batch in (1, 3)]
     assert [row.status for row in rows] == ["ok", "ok"]
     assert all((row.predict_ms or 0) > 0 for row in rows)
@@ -297,4 +349,4 @@ def test_the_table_says_what_it_belongs_to(output: Path) -> None:
 @pytest.mark.parametrize("wrong", [["--batches", "0"], ["--side", "-32"]])
 def test_sizes_that_make_no_sense_are_refused(wrong: list[str]) -> None:
     with pytest.raises(SystemExit):
-        _parse(wrong)
+        main(wrong)

@@ -27,7 +27,7 @@ def test_a_supervisor_is_known_where_it_is_process_1(root: Path) -> None:
     assert (ran.returncode, ran.stdout) == (0, "process 1 was told to stop\n"), ran.stderr
 
 
-def test_who_takes_orphans_in_is_not_the_supervisor(root: Path) -> None:
+def test_a_parent_that_does_not_run_serve_is_not_told_to_stop(root: Path) -> None:
     command = [sys.executable, "-c", SUPERVISOR]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
     assert (ran.returncode, ran.stdout) == (0, ""), ran.stderr
