@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import signal
 import socket
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
 
-import models
 from models.errors import BackgroundRemovalError
-from models.store.registered import RegisteredModel, is_intact, resolve, resolve_file
+from models.store.registered import (
+    RegisteredModel,
+    is_intact,
+    resolve,
+    resolve_file,
+    resolve_tag,
+)
+from models.worker import WorkerFailed, run_worker
+from service.environment import told_model
 from service.errors import CannotStart
 from service.logs import open_log_file
 from service.settings import Settings
@@ -23,11 +27,15 @@ def choose_model(settings: Settings) -> RegisteredModel:
     """Find the model the settings name; never a silent substitute.
 
     A checkpoint file that was not registered yet is registered now, in a process of its own: what
-    turns a BiRefNet into a graph would stay in the memory of this one.
+    turns a BiRefNet into a graph would stay in the memory of this one. The supervisor does all of
+    it, reading every file once; it tells its workers the tag.
 
     Raises:
-        CannotStart: With one sentence, if it is not there.
+        CannotStart: With one sentence, if it is not there, or was damaged since it was registered.
     """
+    told = told_model()
+    if told is not None and (known := resolve_tag(told)):
+        return known
     try:
         if settings.model_path is None:
             return _of_name(settings.model)
@@ -53,25 +61,15 @@ def _of_file(file: Path, name: str | None) -> RegisteredModel:
         raise CannotStart(f"BIREFNET_MODEL_PATH: no file {file}")
     known = resolve_file(file, name)
     if known is None or not is_intact(known):
-        fault = _register(file, name)
+        try:
+            arguments = [str(file), *([name] if name else [])]
+            run_worker(f"registering {file.name}", "models.store.register", arguments)
+        except WorkerFailed as failed:
+            raise CannotStart(f"BIREFNET_MODEL_PATH: {failed}") from failed
         known = resolve_file(file, name)
-        if known is None or fault is not None:
-            raise CannotStart(f"BIREFNET_MODEL_PATH: {fault}")
+    if known is None:
+        raise CannotStart(f"BIREFNET_MODEL_PATH: the model store did not keep {file.name}")
     return known
-
-
-def _register(file: Path, name: str | None) -> str | None:
-    """Register a file elsewhere; what went wrong there, or None."""
-    root = Path(models.__file__).parents[1]  # where `-m models` is found, in a Bento as well
-    command = [sys.executable, "-m", "models.store.register", str(file), *([name] if name else [])]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode == 0:
-        return None
-    if done.returncode < 0:  # it had no last word: what it wrote before are warnings
-        why = ", probably for want of memory" if -done.returncode == signal.SIGKILL else ""
-        return f"registering {file.name} was killed by signal {-done.returncode}{why}"
-    lines = done.stderr.strip().splitlines()
-    return lines[-1] if lines else f"{file.name} could not be registered"
 
 
 def check_address(host: str, port: int) -> None:

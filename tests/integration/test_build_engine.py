@@ -13,7 +13,7 @@ from models.engine import EngineConfig
 from models.engines.trt.build import PLANS_FOLDER
 from models.engines.trt.cache import PlanCache
 from models.engines.trt.library import find_libraries
-from models.engines.trt.open import MACHINE, open_tensorrt, order_plan
+from models.engines.trt.open import MACHINE, open_tensorrt, request_plan
 from models.errors import EngineNotBuilt
 from models.store.registered import RegisteredModel, resolve
 from scripts.build_engine import main
@@ -117,7 +117,7 @@ def test_what_is_there_is_built_once_and_again_on_demand(
     before = plans(folder)[0].stat().st_mtime_ns
     assert main(arguments) == 0
     assert plans(folder)[0].stat().st_mtime_ns == before
-    order = order_plan(model.files, config(folder))
+    order = request_plan(model.files, config(folder))
     mark = folder / PLANS_FOLDER / f"opening-{order.key.digest[:32]}"
     mark.write_bytes(b"xx")
     graph = folder / "tensorrt-graphs" / f"{order.source[:32]}.onnx"
@@ -266,7 +266,7 @@ def test_a_real_library_builds_a_plan_for_a_device_that_is_elsewhere(
     monkeypatch.setattr(MACHINE, "find_library", lambda: library)
     assert main([*arguments, "--register"]) == 0
     assert told(capsys.readouterr().out)["library"] == library.label
-    key = order_plan(model.files, config(folder)).key
+    key = request_plan(model.files, config(folder)).key
     plan = PlanCache(folder / PLANS_FOLDER).find(key)
     assert plan is not None
     assert len(plan) > 1000
