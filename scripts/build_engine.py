@@ -24,8 +24,8 @@ from models.store.plans import register_plan
 from models.store.registered import RegisteredModel
 from scripts.arguments import positive
 from scripts.command import run_command
-from scripts.served_model import served_model
 from service.settings import read_settings
+from service.startup import find_model
 
 _NOT_THERE = "not there: would be built"
 
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--register", action="store_true", help="into the model store as well")
     options = parser.parse_args(arguments)
     try:
-        model = served_model(options.model, settings)
+        model = find_model(settings, options.model)
         request = _order(model, options)
         _describe(request)
         if options.dry_run:

@@ -19,8 +19,8 @@ from models.serving.served import ServedEngines
 from models.store.registered import RegisteredModel
 from scripts.arguments import positive
 from scripts.command import run_command
-from scripts.served_model import served_model
 from service.settings import read_settings
+from service.startup import find_model
 
 _ROUNDS = 5
 _GREY = 128
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=positive, default=_ROUNDS)
     options = parser.parse_args(arguments)
     try:
-        model = served_model(options.model, settings)
+        model = find_model(settings, options.model)
         engines = ServedEngines(settings.model_copy(update=_ASKED).engine_options, model)
         try:
             _warm(engines, model, options.rounds)
