@@ -25,15 +25,14 @@ from models.artifacts import ModelFiles
 from models.birefnet import BiRefNet
 from models.birefnet.deform_conv import DeformableConv2d, deform_conv2d
 from models.birefnet.pictures import PictureMatting
-from models.catalog import IMAGENET_MEAN, IMAGENET_STD, custom_birefnet
+from models.catalog import IMAGENET_MEAN, IMAGENET_STD
 from models.engine import EngineConfig, open_engine
 from models.engines.openvino.deform_conv import DEFORM_CONV, sample_rows
 from models.export.birefnet import DeformForm, export_birefnet
 from models.matting.preprocess import fit
 from models.spec import InputSpec, Precision
-from models.store.register import register
+from models.store.register import identify, register
 from tests.support.artefacts import (
-    BACKBONE,
     HEAD_SCALE,
     HEIGHT,
     WIDTH,
@@ -153,9 +152,10 @@ def test_a_checkpoint_of_any_order_in_memory_is_registered_and_runs(
 ) -> None:
     network = make_smallest_birefnet()
     kept = network.to(memory_format=torch.channels_last).state_dict()
-    spec = replace(custom_birefnet(BACKBONE), input=SPEC)
+    checkpoint = identify(write(kept, tmp_path))
     with model_store(tmp_path / "home"):
-        files = register(spec, write(kept, tmp_path)).files
+        spec = replace(checkpoint.spec, input=SPEC)
+        files = register(replace(checkpoint, spec=spec)).files
     assert files.checkpoint is not None
     read = load_file(files.checkpoint)
     assert all(torch.equal(read[name], kept[name]) for name in kept)

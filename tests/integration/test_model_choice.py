@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from models.catalog import custom_birefnet
 from models.export import graphs
 from models.spec import ModelSpec
 from models.store.register import identify, register
@@ -147,7 +146,7 @@ def test_a_file_that_was_registered_as_it_is_and_damaged_in_the_store_is_registe
     assert choose(model="u2netp") == right
 
 
-def export_nothing(checkpoint: Path, spec: ModelSpec, folder: Path) -> None:
+def export_nothing(checkpoint: Path, spec: ModelSpec, folder: Path, file_format: object) -> None:
     """Leave an empty graph: what it would hold takes half a minute, and is not looked at."""
     (folder / "graph.onnx").write_bytes(b"")
 
@@ -159,9 +158,9 @@ def test_what_a_file_is_served_as_depends_on_its_name_and_not_on_what_came_befor
     named = tmp_path / "BiRefNet-HR.pth"
     named.write_bytes(own.read_bytes())
     monkeypatch.setattr(graphs, "export", export_nothing)
-    register(custom_birefnet("pvt_v2_b0"), own)
+    register(identify(own))
     found = resolve_file(own)
     assert found is not None
     assert found.spec.name == "BiRefNet-custom"
     assert resolve_file(named) is None
-    assert identify(named).name == "BiRefNet-HR"
+    assert identify(named).spec.name == "BiRefNet-HR"

@@ -17,9 +17,8 @@ import models.store.register as registration
 from models.artifacts import sha256_of
 from models.catalog import CATALOG
 from models.errors import CheckpointError, ModelNotFound
-from models.spec import ModelSpec
-from models.store.register import register
-from models.store.registered import is_intact, resolve, resolve_file
+from models.store.register import identify, register
+from models.store.registered import RegisteredModel, is_intact, resolve, resolve_file
 from tests.support.fake_machine import model_store
 from tests.support.graphs import make_spec, write_checkpoint
 
@@ -31,12 +30,12 @@ from pathlib import Path
 import models.export.graphs as graphs
 from models.artifacts import sha256_of
 from models.catalog import CATALOG
-from models.store.register import register
+from models.store.register import identify, register
 from tests.support.graphs import make_spec
 
 checkpoint, happens = Path(sys.argv[1]), sys.argv[2]
 exported, copied = graphs.export, shutil.copyfile
-CATALOG["tiny"] = known = make_spec(sha256=sha256_of(checkpoint))
+CATALOG["tiny"] = make_spec(sha256=sha256_of(checkpoint))
 
 def export(*arguments):
     exported(*arguments)
@@ -55,7 +54,7 @@ if happens == "die-in-copy":
     shutil.copytree = die_in_copy
 else:
     graphs.export = export
-print("registered", register(known, checkpoint).tag)
+print("registered", register(identify(checkpoint, "tiny")).tag)
 """
 
 
@@ -72,21 +71,19 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def tiny(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
-    """The catalogue's entry for the checkpoint."""
-    return known_as(checkpoint, monkeypatch, sha256_of(checkpoint))
+def tiny(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The catalogue knows the checkpoint."""
+    monkeypatch.setitem(CATALOG, "tiny", make_spec(sha256=sha256_of(checkpoint)))
 
 
 @pytest.fixture
-def unpublished(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
-    """An entry that says nothing of the hash."""
-    return known_as(checkpoint, monkeypatch, None)
+def unpublished(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The catalogue knows the model, and nothing of its hash."""
+    monkeypatch.setitem(CATALOG, "tiny", make_spec(sha256=None))
 
 
-def known_as(checkpoint: Path, monkeypatch: pytest.MonkeyPatch, sha256: str | None) -> ModelSpec:
-    spec = make_spec(sha256=sha256)
-    monkeypatch.setitem(CATALOG, spec.name, spec)
-    return spec
+def register_tiny(checkpoint: Path) -> RegisteredModel:
+    return register(identify(checkpoint, "tiny"))
 
 
 def assert_unknown(checkpoint: Path) -> None:
@@ -115,11 +112,12 @@ def entry_of(home: Path) -> Path:
     return entry
 
 
-def test_a_registered_model_is_found_by_name_and_by_auto(checkpoint: Path, tiny: ModelSpec) -> None:
+@pytest.mark.usefixtures("tiny")
+def test_a_registered_model_is_found_by_name_and_by_auto(checkpoint: Path) -> None:
     assert_unknown(checkpoint)
-    tag = register(tiny, checkpoint).tag
+    tag = register_tiny(checkpoint).tag
     assert tag.startswith("tiny:")
-    assert register(tiny, checkpoint).tag == tag
+    assert register_tiny(checkpoint).tag == tag
     assert_known(tag)
     assert resolve("auto").tag == tag
 
@@ -127,34 +125,34 @@ def test_a_registered_model_is_found_by_name_and_by_auto(checkpoint: Path, tiny:
 def test_a_file_of_another_model_is_not_registered(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = known_as(checkpoint, monkeypatch, "1" * 64)
+    monkeypatch.setitem(CATALOG, "tiny", make_spec(sha256="1" * 64))
     with pytest.raises(CheckpointError, match=r"^tiny\.onnx is not tiny of the catalogue, its SHA"):
-        register(other, checkpoint)
+        register_tiny(checkpoint)
     assert_unknown(checkpoint)
 
 
-def test_a_file_is_found_by_what_it_holds(checkpoint: Path, tiny: ModelSpec) -> None:
+@pytest.mark.usefixtures("tiny")
+def test_a_file_is_found_by_what_it_holds(checkpoint: Path) -> None:
     assert resolve_file(checkpoint) is None
-    registered = register(tiny, checkpoint)
+    registered = register_tiny(checkpoint)
     assert resolve_file(checkpoint) == registered
     assert resolve_file(checkpoint, "u2netp") is None
     change(checkpoint)
     assert resolve_file(checkpoint) is None
 
 
-def test_of_a_model_of_unpublished_hash_the_newest_version_serves(
-    checkpoint: Path, unpublished: ModelSpec
-) -> None:
+@pytest.mark.usefixtures("unpublished")
+def test_of_a_model_of_unpublished_hash_the_newest_version_serves(checkpoint: Path) -> None:
     content = checkpoint.read_bytes()
     assert_unknown(checkpoint)
-    first = register(unpublished, checkpoint).tag
+    first = register_tiny(checkpoint).tag
     assert_known(first)
     change(checkpoint)
-    second = register(unpublished, checkpoint).tag
+    second = register_tiny(checkpoint).tag
     assert first != second
     assert_known(second)
     checkpoint.write_bytes(content)
-    assert register(unpublished, checkpoint).tag == first
+    assert register_tiny(checkpoint).tag == first
     assert_known(first)
 
 
@@ -163,59 +161,62 @@ def test_of_a_model_of_unpublished_hash_the_newest_version_serves(
     [None, b"", b"[]", b"name: tiny", b"\xff\xfe{", b"{"],
     ids=["missing", "empty", "list", "half", "binary", "not-yaml"],
 )
+@pytest.mark.usefixtures("tiny")
 def test_an_entry_whose_description_is_damaged_blocks_nothing_and_is_repaired(
-    content: bytes | None, checkpoint: Path, tiny: ModelSpec, home: Path
+    content: bytes | None, checkpoint: Path, home: Path
 ) -> None:
-    tag = register(tiny, checkpoint).tag
+    tag = register_tiny(checkpoint).tag
     described = entry_of(home) / "model.yaml"
     described.unlink() if content is None else described.write_bytes(content)
     assert_unknown(checkpoint)
-    register(tiny, checkpoint)
+    register_tiny(checkpoint)
     assert_known(tag)
 
 
-def test_a_damaged_version_does_not_keep_the_next_one_out(
-    checkpoint: Path, unpublished: ModelSpec, home: Path
-) -> None:
-    register(unpublished, checkpoint)
+@pytest.mark.usefixtures("unpublished")
+def test_a_damaged_version_does_not_keep_the_next_one_out(checkpoint: Path, home: Path) -> None:
+    register_tiny(checkpoint)
     (entry_of(home) / "model.yaml").write_bytes(b"\xff\xfe{")
     change(checkpoint)
-    assert_known(register(unpublished, checkpoint).tag)
+    assert_known(register_tiny(checkpoint).tag)
 
 
+@pytest.mark.usefixtures("tiny")
 def test_an_entry_that_lacks_a_part_of_its_manifest_is_not_known(
-    checkpoint: Path, tiny: ModelSpec, home: Path
+    checkpoint: Path, home: Path
 ) -> None:
-    tag = register(tiny, checkpoint).tag
+    tag = register_tiny(checkpoint).tag
     described = entry_of(home) / "model.yaml"
     described.write_text(described.read_text().replace("backbone:", "backbones:"))
     assert_unknown(checkpoint)
-    register(tiny, checkpoint)
+    register_tiny(checkpoint)
     assert_known(tag)
 
 
 @pytest.mark.parametrize("damage", [b"tampered", None], ids=["tampered", "gone"])
+@pytest.mark.usefixtures("tiny")
 def test_a_graph_that_was_changed_is_noticed_and_repaired(
-    damage: bytes | None, checkpoint: Path, tiny: ModelSpec, home: Path
+    damage: bytes | None, checkpoint: Path, home: Path
 ) -> None:
-    registered = register(tiny, checkpoint)
+    registered = register_tiny(checkpoint)
     graph = entry_of(home) / "graph.onnx"
     right = graph.read_bytes()
     graph.unlink() if damage is None else graph.write_bytes(damage)
     assert not is_intact(registered)
-    assert is_intact(register(tiny, checkpoint))
+    assert is_intact(register_tiny(checkpoint))
     assert graph.read_bytes() == right
 
 
+@pytest.mark.usefixtures("tiny")
 def test_a_registration_that_must_wait_too_long_says_for_what(
-    checkpoint: Path, tiny: ModelSpec, home: Path, monkeypatch: pytest.MonkeyPatch
+    checkpoint: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registration, "LOCK_TIMEOUT_S", 0.1)
     with (
         FileLock(home / "register.lock"),
         pytest.raises(CheckpointError, match=r"^another process has been registering a model"),
     ):
-        register(tiny, checkpoint)
+        register_tiny(checkpoint)
 
 
 def start(checkpoint: Path, home: Path, happens: str) -> subprocess.Popen[str]:
@@ -232,8 +233,9 @@ def start(checkpoint: Path, home: Path, happens: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("death", ["die-after-export", "die-in-copy"])
+@pytest.mark.usefixtures("tiny")
 def test_a_registration_that_is_killed_leaves_nothing_registered(
-    death: str, checkpoint: Path, tiny: ModelSpec, home: Path
+    death: str, checkpoint: Path, home: Path
 ) -> None:
     process = start(checkpoint, home, death)
     assert process.communicate(timeout=60)[0] == ""
@@ -241,7 +243,7 @@ def test_a_registration_that_is_killed_leaves_nothing_registered(
     if death == "die-in-copy":
         assert list(home.glob("models/tiny/*/graph.onnx"))
     assert_unknown(checkpoint)
-    assert_known(register(tiny, checkpoint).tag)
+    assert_known(register_tiny(checkpoint).tag)
 
 
 def test_processes_that_register_at_once_make_one_entry(checkpoint: Path, home: Path) -> None:

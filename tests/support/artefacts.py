@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from models.artifacts import ModelFiles
 from models.birefnet import BiRefNet, build_birefnet
 from models.birefnet.seeded import seed_weights
-from models.engines.trt.build import PlanMaker, PlanOrder
+from models.engines.trt.build import PlanBuilder, PlanRequest
 from tests.support.fake_tensorrt import install_fake_tensorrt
 from tests.support.plans import DEVICE
 
@@ -24,7 +24,7 @@ HEAD_SCALE = 3.0  # spreads alpha over most of its range
 
 @dataclass(frozen=True)
 class HalfExport:
-    """A checkpoint, and the folder a `PlanMaker` has exported its half-precision graph into.
+    """A checkpoint, and the folder a `PlanBuilder` has exported its half-precision graph into.
 
     Attributes:
         checkpoint: Tensors of the smallest BiRefNet.
@@ -90,4 +90,4 @@ def _export_half(folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         library = install_fake_tensorrt(patch, folder / "library")
         files = ModelFiles(checkpoint, checkpoint=checkpoint)
-        PlanMaker(folder / "cache").plan(PlanOrder(files, HEIGHT, WIDTH, library, DEVICE, (1,)))
+        PlanBuilder(folder / "cache").plan(PlanRequest(files, HEIGHT, WIDTH, library, DEVICE, (1,)))

@@ -18,13 +18,12 @@ import torch
 from safetensors.torch import save_file
 from torch.utils.flop_counter import FlopCounterMode
 
-from models.arrays import U8Array
 from models.artifacts import CHECKPOINT_FILE, ModelFiles
 from models.birefnet import build_birefnet
 from models.birefnet.backbones import BACKBONES
 from models.engine import Engine, open_engine
 from models.engines.fake import FakeEngine
-from models.engines.trt.open import MACHINE, order_plan
+from models.engines.trt.open import MACHINE, request_plan
 from models.errors import EngineIncompatible
 from scripts.command import Unusable
 from scripts.gpu_check import rows
@@ -303,7 +302,7 @@ def build_of_an_export(subject: Subject) -> Engine:
     """As `build_and_open`, but that the graph, which takes a minute, is there: another one."""
     save_file(subject.network.state_dict(), subject.folder / CHECKPOINT_FILE)
     files = ModelFiles(Path("none"), checkpoint=subject.folder / CHECKPOINT_FILE)
-    order = order_plan(files, subject.config, LIBRARY)
+    order = request_plan(files, subject.config, LIBRARY)
     graphs = subject.folder / "tensorrt-graphs"
     graphs.mkdir(mode=0o700)
     write_mean_graph(graphs / f"{order.source[:32]}.onnx", subject.config.height)
