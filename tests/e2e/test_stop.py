@@ -9,13 +9,16 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+from PIL import Image
 
-from tests.support.pictures import make_image
+from models.arrays import U8Array
+from tests.support.pictures import make_image, save
 from tests.support.server import (
     NO_LIMITS,
     BentoServer,
     Serve,
     mosaic_picture,
+    mosaic_pixels,
     multipart,
     slow_picture,
 )
@@ -27,6 +30,9 @@ PHASES = {
     "matte": "in inference or its queue",
     **dict.fromkeys(("refine", "smooth", "foreground", "compose", "encode"), "after inference"),
 }
+
+
+LOAD = ("imaging", "inference")
 
 
 @dataclass
@@ -51,39 +57,44 @@ def _phase_at(server: BentoServer, sent: Sent, moment: float) -> str:
     return "done"
 
 
+def _load_of(server: BentoServer) -> dict[str, float]:
+    """Removals that wait for or are in an imaging thread, and in inference or its queue."""
+    metrics = server.metrics()
+    return {p: metrics[f'background_removal_removals{{phase="{p}"}}'] for p in LOAD}
+
+
+def _ask_for_time(picture: U8Array, seconds: float) -> bytes:
+    """A picture that the fake engine takes so long for; see `models.engines.fake`."""
+    picture[:40, :40] = (255, 0, round(seconds * 50))
+    return save(Image.fromarray(picture), "PNG", compress_level=1)
+
+
 def test_every_picture_that_had_arrived_is_returned_whatever_stage_it_was_in(serve: Serve) -> None:
-    seen: set[str] = set()
-    for _ in range(4):  # which stages a stop meets is chance, more so on a busy machine
-        seen = _stop_in_full_flight(serve)
-        if seen >= set(PHASES.values()):
-            return
-    pytest.fail(f"the stop met pictures only {seen}")
-
-
-def _stop_in_full_flight(serve: Serve) -> set[str]:
-    """Stop amid many requests, none of which may be lost; the phases it met them in."""
-    large, slow = mosaic_picture(3000, 4000), slow_picture(0.6)
+    """With one imaging thread each request is where the test wants it."""
+    large, dear = mosaic_picture(3000, 4000), _ask_for_time(mosaic_pixels(4000, 6000), 2)
     sent: list[Sent] = []
-    with (
-        serve(LOG_LEVEL="debug", BIREFNET_NUM_WORKERS="8", **NO_LIMITS) as server,
-        ThreadPoolExecutor(40) as threads,
-    ):
+    settings = {"BIREFNET_NUM_WORKERS": "1", "LOG_LEVEL": "debug"}
+    settings["BIREFNET_PROCESSING_TIMEOUT_SEC"] = "120"
+    with serve(**settings, **NO_LIMITS) as server, ThreadPoolExecutor(8) as threads:
 
         def send(data: bytes) -> None:
             name = f"request-{len(sent)}"
             answer = threads.submit(server.remove, data, headers={"X-Request-ID": name})
             sent.append(Sent(name, time.time(), answer))
 
+        def wait_until(imaging: int, inference: int) -> None:
+            wanted = dict(zip(LOAD, (imaging, inference), strict=True))
+            server.wait_for(lambda: _load_of(server) == wanted, 60, str(wanted))
+
         with server.begin_upload(multipart(large), share=0.5) as half:
-            while not any(request.answer.done() for request in sent):  # some encode, some decode
+            send(dear)
+            wait_until(imaging=0, inference=1)
+            time.sleep(0.3)  # it is a batch now, which nothing joins
+            send(slow_picture(5))
+            wait_until(imaging=1, inference=1)  # the dear one is being finished
+            for _ in range(2):
                 send(large)
-                if len(sent) % 4 == 0:
-                    send(slow)  # one at a time: the others queue
-                time.sleep(0.1)
-                assert len(sent) < 34
-            for _ in range(4):  # however quick the machine is: not all of them are decoded yet
-                send(large)
-            time.sleep(0.1)  # the last body has arrived
+            wait_until(imaging=3, inference=1)  # these wait for the thread
             server.terminate()
             moment = time.time()
             answer = b""
@@ -94,13 +105,13 @@ def _stop_in_full_flight(serve: Serve) -> set[str]:
             assert b" 503 " in answer
             assert time.time() - moment < 5  # long before the work under way is done
         with pytest.raises(httpx.ConnectError):
-            server.remove(slow)
+            server.remove(large)
         assert time.time() - moment < 8
         lost = [r.answer.result().text for r in sent if r.answer.result().status_code != 200]
         assert lost == [], server.log()
         assert server.wait_for_end() == 0
         assert server.survivors(within_s=1) == []
-        return {_phase_at(server, request, moment) for request in sent}
+        assert {_phase_at(server, request, moment) for request in sent} == set(PHASES.values())
 
 
 def test_a_stop_without_work_is_quick(serve: Serve) -> None:

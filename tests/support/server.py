@@ -21,6 +21,7 @@ import httpx
 import psutil
 from PIL import Image
 
+from models.arrays import U8Array
 from tests.support.pictures import make_noise, make_solid, save
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -304,9 +305,13 @@ def slow_picture(seconds: float) -> bytes:
 
 def mosaic_picture(height: int, width: int) -> bytes:
     """A large picture in a small file: long to decode and to encode, quick to send."""
+    return save(Image.fromarray(mosaic_pixels(height, width)), "PNG", compress_level=1)
+
+
+def mosaic_pixels(height: int, width: int) -> U8Array:
+    """Tiles of 40 by 40 pixels, each of one colour."""
     tiles = make_noise(height // 40 + 1, width // 40 + 1)
-    pixels = tiles.repeat(40, axis=0).repeat(40, axis=1)[:height, :width]
-    return save(Image.fromarray(pixels), "PNG", compress_level=1)
+    return tiles.repeat(40, axis=0).repeat(40, axis=1)[:height, :width].copy()
 
 
 def multipart(data: bytes) -> bytes:
