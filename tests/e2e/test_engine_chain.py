@@ -66,7 +66,7 @@ class Building:
 
     def finish(self) -> None:
         (self.machine / "build").unlink(missing_ok=True)
-        self.server.wait_for(lambda: self.server.health()["status"] == "healthy", 30, "taken over")
+        self.server.wait_for(lambda: self.server.health()["status"] == "healthy", 60, "taken over")
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_without_a_driver_the_cpu_serves(serve: Serve) -> None:
 
 
 def wait_until_building(server: BentoServer) -> None:
-    server.wait_for(lambda: "Build Engine" in "".join(server.health()["reasons"]), 30, "building")
+    server.wait_for(lambda: "Build Engine" in "".join(server.health()["reasons"]), 60, "building")
 
 
 def test_a_build_in_the_background_takes_over_under_load_and_no_request_is_lost(
@@ -140,13 +140,15 @@ def test_a_build_in_the_background_takes_over_under_load_and_no_request_is_lost(
     callers = [threading.Thread(target=load) for _ in range(3)]
     for caller in callers:
         caller.start()
-    time.sleep(1)
-    building.finish()
-    time.sleep(1)
-    over.set()
-    for caller in callers:
-        caller.join(30)
-        assert not caller.is_alive(), "a caller hangs"
+    try:
+        time.sleep(1)
+        building.finish()
+        time.sleep(1)
+    finally:
+        over.set()  # else they would also call during the next test
+        for caller in callers:
+            caller.join(30)
+    assert not any(caller.is_alive() for caller in callers), "a caller hangs"
     assert_tensorrt_serves(server)
     assert {answer.status_code for answer in answers} == {200}
     engines = [answer.json()["processing_info"]["engine"] for answer in answers]
