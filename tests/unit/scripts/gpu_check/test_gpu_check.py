@@ -139,6 +139,10 @@ def test_scenes_differ_and_are_the_same_every_time() -> None:
     assert (make_scenes(3, 64, 96) == scenes).all()
 
 
+def test_what_every_network_costs_is_known() -> None:
+    assert set(GMACS_AT_1024) == set(BACKBONES)
+
+
 @pytest.mark.parametrize(
     "backbone",
     [
