@@ -25,6 +25,7 @@ from scripts.command import run_command
 from scripts.download_model import DEFAULT_FOLDER
 from scripts.measuring.machine import describe_machine
 from scripts.measuring.processes import REPOSITORY, ServerFailed, stop_by_itself
+from scripts.measuring.table import table
 from scripts.register_model import ensure
 
 _MINUTES = 25
@@ -75,13 +76,12 @@ def as_table(
         for name, rows in before.items()
         for row in rows
     }
-    beside = " before |" if before else ""
-    lines = [f"| attack | measured |{beside} now |", f"|---|---|{'---|' if before else ''}---|"]
+    rows = [["attack", "measured", *(["before"] if before else []), "now"]]
     for name, found in figures.items():
         for figure in found:
-            was = f" {_spoken(earlier.get((name, figure.what)))} |" if before else ""
-            lines.append(f"| {name} | {figure.what} |{was} {_spoken(figure)} |")
-    return lines
+            was = [_spoken(earlier.get((name, figure.what)))] if before else []
+            rows.append([name, figure.what, *was, _spoken(figure)])
+    return table(rows, words=len(rows[0]))
 
 
 def _spoken(figure: Figure | None) -> str:

@@ -1,4 +1,4 @@
-"""A model's name in, files that engines open out; exports what is missing, in a process of its own.
+"""Get a model ready to be measured: find its files, or export them in a process of their own.
 
 `python -m scripts.benchmark.files --help` is that process: exporting takes memory that would
 otherwise be missing while engines are measured.
