@@ -5,7 +5,7 @@
 Runs the float network over composites of the `tune` split and writes the range of each tensor into
 `models/export/ranges/`. Clipping outliers was tried and moved the result further from f32.
 Afterwards raise `GRAPH_VERSION` in `models/artifacts.py`, register anew, and check the precision
-rule: `python -m scripts.rembg.quality --no-rembg --precision int8`, then with `f32`.
+rule: `python -m scripts.evaluate --against plain --model u2net::int8`, then with `u2net::f32`.
 """
 
 from __future__ import annotations

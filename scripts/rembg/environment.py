@@ -1,4 +1,4 @@
-"""Nothing in, a Python that has rembg out: an environment of its own, made once, and its server."""
+"""rembg in an environment of its own, and its server."""
 
 from __future__ import annotations
 
@@ -9,28 +9,15 @@ from pathlib import Path
 
 from models.spec import ModelSpec
 from scripts.download_model import obtain
-from scripts.measuring import environments as own_environment
+from scripts.measuring.environments import Environment
 from scripts.measuring.processes import Server, free_port, running
 
-REQUIREMENT = "rembg[cpu,cli]==2.0.86"
-DEFAULT_FOLDER = own_environment.CACHE / "rembg-venv"
-
-
-def make_environment(folder: Path = DEFAULT_FOLDER) -> Path:
-    """Make the environment, unless it is there.
-
-    Args:
-        folder: Where.
-
-    Returns:
-        Its Python.
-    """
-    return own_environment.make_environment(folder, REQUIREMENT, [REQUIREMENT])
-
-
-def versions(python: Path) -> dict[str, str]:
-    """Versions of what does the work in that environment."""
-    return own_environment.versions(python, ("rembg", "onnxruntime", "pillow", "numpy"))
+ENVIRONMENT = Environment(
+    what="rembg",
+    folder="rembg-venv",
+    install=("rembg[cpu,cli]==2.0.86",),
+    names=("rembg", "onnxruntime", "pillow", "numpy"),
+)
 
 
 def give_checkpoint(spec: ModelSpec, weights: Path, home: Path) -> None:
@@ -41,11 +28,9 @@ def give_checkpoint(spec: ModelSpec, weights: Path, home: Path) -> None:
         weights: Folder with checkpoints; fetched into it if missing.
         home: The folder rembg is told to be its own.
     """
-    checkpoint = obtain(spec, weights)
     target = home / "models" / spec.name / f"{spec.name}.onnx"
     target.parent.mkdir(parents=True, exist_ok=True)
-    if not target.exists():
-        shutil.copyfile(checkpoint, target)
+    shutil.copyfile(obtain(spec, weights), target)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A picture and a matte in, CPU milliseconds per stage out: all that lies around the network.
+"""CPU milliseconds of all that lies around the network, stage by stage.
 
 CPU time of one core with the network left out, so that neither the engine nor other work on the
 machine counts: ours through the remover with a client that knows the matte, rembg's through its
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import statistics
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import numpy as np
 from models.arrays import U8Array
 from models.catalog import find
 from models.spec import InputSpec, ModelSpec
+from scripts.measuring.environments import run
 from service.imaging.guard import ImageLimits, inspect
 from service.removal import remover as remover_module
 from service.removal.options import RemovalOptions
@@ -158,10 +158,5 @@ def _measure_rembg(model: str, picture: Path, matte: U8Array, python: Path, repe
     file = picture.with_suffix(".matte.npy")
     np.save(file, matte)
     worker = Path(__file__).with_name("bench_worker.py")
-    told = subprocess.run(
-        [str(python), str(worker), model, str(picture), str(file), str(repeats)],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return float(json.loads(told.stdout.splitlines()[-1])["median_ms"])
+    told = run(python, [worker, model, picture, file, str(repeats)])
+    return float(json.loads(told.splitlines()[-1])["median_ms"])
