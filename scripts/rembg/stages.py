@@ -25,7 +25,7 @@ from models.catalog import find
 from models.spec import InputSpec, ModelSpec
 from scripts.measuring.environments import run
 from service.imaging.guard import ImageLimits, inspect
-from service.removal import remover as remover_module
+from service.removal import threads
 from service.removal.options import RemovalOptions
 from service.removal.ports import Matte
 from service.removal.remover import BackgroundRemover, RemoverConfig
@@ -64,7 +64,7 @@ def mean_of(times: Sequence[StageTimes]) -> StageTimes:
 
 
 class _ThreadClock:
-    """Stands in for `time` in the remover, so that its stages count CPU time of their thread."""
+    """Stands in for `time` where stages are timed, so that they count CPU time of their thread."""
 
     perf_counter = staticmethod(time.thread_time)
     monotonic = staticmethod(time.monotonic)
@@ -114,7 +114,7 @@ async def _measure_ours(
     wholes, guards, stages = [], [], []
     for _ in range(repeats + 1):  # the first only warms up
         started = time.process_time()
-        with patch.object(remover_module, "time", _ThreadClock):
+        with patch.object(threads, "time", _ThreadClock):
             result = await remover.remove(data, RemovalOptions())
         wholes.append((time.process_time() - started) * 1e3)
         stages.append(result.stages_ms)
