@@ -1,4 +1,4 @@
-"""An open engine and pictures in, milliseconds and memory out, timed on the device."""
+"""Times and memory of an open engine, taken on the device."""
 
 from __future__ import annotations
 
@@ -33,6 +33,36 @@ class Timing:
     median_ms: float
     min_ms: float
     repeats: int
+
+
+class Clock:
+    """Running from the moment it is made: on the current stream of a CUDA device, or on the host.
+
+    Args:
+        device: `cuda` or `cpu`.
+    """
+
+    def __init__(self, device: str) -> None:
+        self._on_device = device == "cuda"
+        self._start = self._end = self._mark()
+
+    def stop(self) -> None:
+        """Stop; what has been asked of the device may still be under way."""
+        self._end = self._mark()
+
+    def ms(self) -> float:
+        """Milliseconds between start and stop, once the device is done."""
+        if self._on_device:
+            self._end.synchronize()
+            return float(self._start.elapsed_time(self._end))
+        return float(self._end - self._start) * 1e3
+
+    def _mark(self) -> Any:
+        if not self._on_device:
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
 
 
 def repeat(once: Callable[[], float], enough_s: float) -> Timing:
@@ -94,26 +124,21 @@ def time_predict(engine: Engine, pictures: U8Array, enough_s: float) -> Timing:
     """Time all of it, from the host's memory and back."""
 
     def once() -> float:
-        started = time.perf_counter()
+        clock = Clock("cpu")
         engine.predict(pictures)
-        return (time.perf_counter() - started) * 1e3
+        clock.stop()
+        return clock.ms()
 
     return repeat(once, enough_s)
 
 
 def timed_ms(engine: PyTorchEngine, work: Callable[[], Any]) -> float:
     """Milliseconds of some work on the engine's stream."""
-    if engine.info.device != "cuda":
-        started = time.perf_counter()
-        with engine.on_stream():
-            work()
-        return (time.perf_counter() - started) * 1e3
-    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
     with engine.on_stream():
-        start.record()
+        clock = Clock(engine.info.device)
         work()
-        end.record()
-    return float(start.elapsed_time(end))
+        clock.stop()
+    return clock.ms()
 
 
 def held_memory_mb() -> float | None:
@@ -157,13 +182,7 @@ def matrix_peaks(device: str, side: int) -> dict[str, float]:
 
 
 def _product_ms(a: torch.Tensor, b: torch.Tensor) -> float:
-    if not a.is_cuda:
-        started = time.perf_counter()
-        a @ b
-        return (time.perf_counter() - started) * 1e3
-    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    start.record()
+    clock = Clock(a.device.type)
     a @ b
-    end.record()
-    end.synchronize()
-    return float(start.elapsed_time(end))
+    clock.stop()
+    return clock.ms()
