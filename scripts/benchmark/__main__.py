@@ -17,7 +17,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from models.arrays import U8Array
@@ -29,7 +28,7 @@ from scripts.benchmark.rows import Contender
 from scripts.command import Unusable, run_command
 from scripts.measuring.child import Child, ChildFailed
 from scripts.measuring.errors import error_of
-from scripts.measuring.pictures import find_photos
+from scripts.measuring.pictures import find_photos, read_photo
 from scripts.measuring.processes import REPOSITORY, stop_by_itself
 from scripts.measuring.report import begin_run, say
 
@@ -169,16 +168,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def make_batch(count: int, height: int, width: int, photos: Path) -> U8Array:
-    """Photographs as model inputs.
+    """Photographs of a folder as model inputs ``[count, height, width, 3]``.
 
-    Args:
-        count: How many; where there are fewer photographs, some come mirrored or upside down.
-        height: Rows of the model input, in pixels.
-        width: Columns of the model input, in pixels.
-        photos: Folder of photographs.
-
-    Returns:
-        Model inputs ``[count, height, width, 3]``.
+    Where there are fewer photographs, some come mirrored or upside down.
     """
     files = find_photos(photos)
     flips = (
@@ -188,11 +180,8 @@ def make_batch(count: int, height: int, width: int, photos: Path) -> U8Array:
     )
     batch = np.empty((count, height, width, 3), np.uint8)
     for i, item in enumerate(batch):
-        bgr = cv2.imread(str(files[i % len(files)]), cv2.IMREAD_COLOR)
-        if bgr is None:
-            raise Unusable(f"{files[i % len(files)]} is not a picture")
-        rgb = np.ascontiguousarray(bgr[:, :, ::-1][flips[i // len(files) % len(flips)]])
-        item[:] = fit(np.asarray(rgb, dtype=np.uint8), height, width)
+        photo = read_photo(files[i % len(files)])[flips[i // len(files) % len(flips)]]
+        item[:] = fit(np.ascontiguousarray(photo), height, width)
     return batch
 
 

@@ -1,4 +1,7 @@
-"""Times and memory of an open engine, taken on the device."""
+"""Times and memory of an open engine, taken on the device.
+
+Pictures are one batch ``[N, H, W, 3]`` everywhere.
+"""
 
 from __future__ import annotations
 
@@ -66,14 +69,9 @@ class Clock:
 
 
 def repeat(once: Callable[[], float], enough_s: float) -> Timing:
-    """Repeat what returns its own milliseconds, 5 to 30 times, after warming up.
+    """Repeat what returns its own milliseconds, after warming up.
 
-    Args:
-        once: What to repeat.
-        enough_s: After so long, five are enough.
-
-    Returns:
-        The times.
+    Five times at least, and for ``enough_s`` seconds, but no more than 30 times.
     """
     for _ in range(_WARM_UPS):
         once()
@@ -87,16 +85,7 @@ def repeat(once: Callable[[], float], enough_s: float) -> Timing:
 
 
 def time_forward(engine: PyTorchEngine, pictures: U8Array, enough_s: float) -> Timing:
-    """Time the network alone, pictures and mattes on the device.
-
-    Args:
-        engine: An open engine.
-        pictures: One batch ``[N, H, W, 3]``.
-        enough_s: See `repeat`.
-
-    Returns:
-        Times between two events on the device; of the clock where there is no CUDA.
-    """
+    """Time the network alone, pictures and mattes on the device; see `Clock` and `repeat`."""
     with engine.on_stream():  # as the engine's own: a compiled pass is compiled for such tensors
         on_device = torch.from_numpy(pictures).to(engine.info.device)
 
@@ -109,12 +98,7 @@ def time_forward(engine: PyTorchEngine, pictures: U8Array, enough_s: float) -> T
 
 
 def run_forward(engine: PyTorchEngine, pictures: U8Array) -> None:
-    """One pass on the calling thread, where a signal can end it and a profiler sees it.
-
-    Args:
-        engine: An open engine.
-        pictures: One batch ``[N, H, W, 3]``.
-    """
+    """One pass on the calling thread, where a signal can end it and a profiler sees it."""
     with engine.on_stream():
         assert engine.forward is not None  # noqa: S101  the caller has it open
         engine.forward(torch.from_numpy(pictures).to(engine.info.device))
@@ -155,13 +139,9 @@ def release_cache() -> None:
 
 
 def matrix_peaks(device: str, side: int) -> dict[str, float]:
-    """What the device reaches on a large matrix product of random numbers.
+    """What a device, `cuda` or `cpu`, reaches on a product of two square random matrices.
 
     A ceiling that was measured says more than a datasheet's: it has this card's clocks and power.
-
-    Args:
-        device: `cuda` or `cpu`.
-        side: Rows and columns of the square factors.
 
     Returns:
         TFLOP/s by precision, named as `models.spec.Precision` does, and `tf32`.

@@ -67,12 +67,7 @@ def time_parts(
 def profile_operators(
     engine: PyTorchEngine, pictures: U8Array, most: int = 20
 ) -> Mapping[str, list[dict[str, Any]]]:
-    """What a pass spends its time in.
-
-    Args:
-        engine: An open engine.
-        pictures: One batch ``[N, H, W, 3]``.
-        most: How many of each to name.
+    """What a pass on one batch ``[N, H, W, 3]`` spends its time in.
 
     Returns:
         The dearest `operators` and, with CUDA, `kernels`: name, calls and milliseconds of one pass.

@@ -1,4 +1,4 @@
-"""A question to NVIDIA's driver in, its answer out; needs no library, not even torch."""
+"""What NVIDIA's driver says of the GPUs; needs no library, not even torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A command in, a running server out: start it, wait for it, sample its memory, stop it by pid."""
+"""Servers under measurement: start one, wait for it, sample its memory, stop it by pid."""
 
 from __future__ import annotations
 

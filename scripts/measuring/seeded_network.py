@@ -1,4 +1,4 @@
-"""A backbone's name in, a BiRefNet with reproducible weights and pictures for it out. Needs torch.
+"""A BiRefNet with reproducible weights, and pictures for it. Needs torch.
 
 What a measurement needs where no checkpoint is at hand: speed and memory do not depend on what the
 weights are, and errors of arithmetic are visible as soon as alpha is neither constant nor black and
@@ -43,11 +43,6 @@ def seeded_network(backbone: str) -> BiRefNet:
 
 def make_scenes(count: int, height: int, width: int) -> U8Array:
     """Pictures with large shapes, edges and noise; each another one, always the same.
-
-    Args:
-        count: How many.
-        height: Rows, in pixels.
-        width: Columns, in pixels.
 
     Returns:
         Pictures ``[count, height, width, 3]``.

@@ -133,15 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def make_sequence(photos: Sequence[Path], folder: Path) -> list[Path]:
-    """A hundred files of mixed formats and sizes, in the same order every time.
-
-    Args:
-        photos: Photographs of any size.
-        folder: Where to write.
-
-    Returns:
-        The files to send, some of them more than once.
-    """
+    """Make files of mixed formats and sizes: a hundred to send, in the same order every time."""
     kinds = [
         PictureKind(name, width, height)
         for name, max_pixels in _MAX_PIXELS.items()
@@ -159,12 +151,7 @@ def make_sequence(photos: Sequence[Path], folder: Path) -> list[Path]:
 async def soak(
     server: Server, pictures: Sequence[Path], requests: int
 ) -> tuple[dict[str, int], list[dict[str, float]]]:
-    """Send pictures one after another and look at memory after each.
-
-    Args:
-        server: Our service.
-        pictures: Files, sent in turn.
-        requests: How many in all.
+    """Send pictures in turn, one after another, so many in all.
 
     Returns:
         Answers by status, and memory by process after each request.

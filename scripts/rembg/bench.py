@@ -112,15 +112,7 @@ class Bench:
         self._weights, self._plan = weights, plan
 
     def compare(self, model: str, pictures: dict[str, list[Path]]) -> Comparison:
-        """Measure one model.
-
-        Args:
-            model: Name in the catalogue.
-            pictures: Files by size.
-
-        Returns:
-            Both servers' numbers.
-        """
+        """Measure both servers with one model on files by size."""
         spec, home = find(model), self._scratch / "rembg"
         ensure(model, self._weights)
         give_checkpoint(spec, self._weights, home)
@@ -155,10 +147,7 @@ async def measure(
 ) -> None:
     """Warm up, memory at rest, latency, load; large pictures last, since they raise memory.
 
-    Args:
-        plan: How often.
-        contenders: Two servers; requests alternate between them.
-        pictures: Files by size.
+    Requests alternate between the two servers; the pictures are files by size.
     """
     first, *others = pictures
     for contender in contenders:

@@ -84,18 +84,7 @@ class KnownMatte:
 def measure_stages(
     model: str, picture: Path, matte: U8Array, rembg_python: Path, repeats: int
 ) -> StageTimes:
-    """Measure ours and rembg's on one picture with one matte.
-
-    Args:
-        model: Name in the catalogue.
-        picture: The file sent.
-        matte: What the network made of it ``[S, S]``.
-        rembg_python: Python of rembg's environment.
-        repeats: How often.
-
-    Returns:
-        Medians.
-    """
+    """Measure ours and rembg's on one file with what the network made of it, ``[S, S]``."""
     ours_ms, stages_ms = asyncio.run(_measure_ours(find(model), picture, matte, repeats))
     return StageTimes(
         stages_ms=stages_ms,
@@ -131,16 +120,7 @@ async def _measure_ours(
 
 
 def fetch_matte(url: str, picture: Path, wanted: InputSpec) -> U8Array:
-    """What the running service's network makes of a picture, at the size of the network.
-
-    Args:
-        url: Where the service takes pictures.
-        picture: The file.
-        wanted: The shape of the model input.
-
-    Returns:
-        Matte ``[H, W]``.
-    """
+    """What a running service's network makes of a file: a matte of the size of the model input."""
     file = {"image": (picture.name, picture.read_bytes())}
     answer = httpx.post(url, files=file, data={"smoothing": "false"}, timeout=60)
     answer.raise_for_status()
