@@ -17,7 +17,7 @@ from scripts.command import Unusable, run_command
 from scripts.download_model import DEFAULT_FOLDER
 from scripts.measuring.load import OUR_FORM
 from scripts.measuring.machine import describe_machine
-from scripts.measuring.pictures import SIZES, PictureKind, find_photos, make_pictures
+from scripts.measuring.pictures import find_photos, make_sizes
 from scripts.measuring.processes import REPOSITORY, our_service, stop_by_itself
 from scripts.measuring.table import table
 from scripts.register_model import ensure
@@ -62,11 +62,7 @@ def _compare(model: str, before: Path) -> tuple[Measured, Measured]:
             log = folder / f"{name}.log"
             server = running.enter_context(our_service(model, log, settings, checkout))
             contenders.append(Contender(server, OUR_FORM, Measured()))
-        photos = find_photos(_PHOTOS)
-        pictures = {
-            size: make_pictures(photos, PictureKind("JPEG", *sides), folder)
-            for size, sides in SIZES.items()
-        }
+        pictures = make_sizes(find_photos(_PHOTOS), folder)
         first, second = contenders
         asyncio.run(measure(_PLAN, (first, second), pictures))
         return first.measured, second.measured

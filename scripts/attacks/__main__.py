@@ -65,12 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
 def as_table(
     figures: dict[str, list[Figure]], before: dict[str, list[dict[str, object]]]
 ) -> list[str]:
-    """Lines of a Markdown table.
-
-    Args:
-        figures: What each attack measured.
-        before: What an earlier run has kept, if there is one.
-    """
+    """A table of what each attack measured, beside what an earlier run has kept, if any."""
     earlier = {
         (name, str(row["what"])): Figure(**row)  # type: ignore[arg-type]
         for name, rows in before.items()

@@ -18,7 +18,6 @@ from pathlib import Path
 import psutil
 
 from scripts.attacks.service import (
-    NO_LIMITS,
     Target,
     attacked,
     form_of,
@@ -27,7 +26,7 @@ from scripts.attacks.service import (
 )
 from scripts.hostile.costly_jpegs import jpeg_recipes
 from scripts.hostile.costly_pngs import png_recipes
-from scripts.measuring.processes import PREFIX, MemoryWatch
+from scripts.measuring.processes import NO_LIMITS, PREFIX, MemoryWatch
 
 _PUBLIC, _INFERENCE = "background_removal", "inference"
 _CALLERS = 4
@@ -204,16 +203,10 @@ def dear_pictures(checkout: Path) -> list[Figure]:
 def call_often(
     target: Target, picture: bytes, headers: Iterable[dict[str, str]], within_s: float
 ) -> int:
-    """Send removals over a few kept connections, one after another on each.
-
-    Args:
-        target: The service.
-        picture: What to send.
-        headers: More headers, for each request its own.
-        within_s: Seconds after which the rest is not sent.
+    """Send removals over a few kept connections, with headers of its own for each.
 
     Returns:
-        How many were answered, with whatever status.
+        How many were answered in time, with whatever status; the rest is not sent.
     """
     body, form = form_of(picture)
     give_up = time.monotonic() + within_s

@@ -55,15 +55,9 @@ def main() -> int:
 def measure(
     model: onnx.ModelProto, names: list[str], inputs: list[U8Array]
 ) -> dict[str, tuple[float, float]]:
-    """Smallest and largest value of tensors over pictures.
+    """Smallest and largest value of tensors of a float graph over model inputs ``[H, W, 3]``.
 
-    Args:
-        model: A float graph, ``image`` uint8 ``[N, H, W, 3]`` in; gets the tensors as outputs.
-        names: The tensors.
-        inputs: Model inputs ``[H, W, 3]``.
-
-    Returns:
-        ``(smallest, largest)`` of each.
+    The tensors become outputs of the graph, which takes ``image`` uint8 ``[N, H, W, 3]``.
     """
     for name in names:
         model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))

@@ -83,18 +83,10 @@ def example_cases() -> CaseSet:
 
 
 def composite_cases(cache: Path, split: Split, count: int) -> CaseSet:
-    """Cut-outs over photographs, whose alpha is known exactly.
-
-    Args:
-        cache: Folder for what they are made of; fetched into it if missing.
-        split: Which half of the material.
-        count: How many pictures.
-
-    Returns:
-        The same pictures every time.
+    """Cut-outs over photographs, whose alpha is known exactly; see `composites.py`.
 
     Raises:
-        RuntimeError: If the material cannot be had here.
+        Unusable: If the material is neither in the cache nor to be had here.
     """
     cases = {
         one.name: Case(known=np.ones(one.alpha_u8.shape, np.bool_), **vars(one))

@@ -81,10 +81,7 @@ class Composite:
 
 
 def fetch_packages(cache: Path) -> Path:
-    """Download and unpack the Debian packages, once.
-
-    Args:
-        cache: Folder to keep them in; created if absent.
+    """Download the Debian packages into a cache folder and unpack them there, once.
 
     Returns:
         Folder that holds the unpacked files.
@@ -118,12 +115,7 @@ def fetch_packages(cache: Path) -> Path:
 
 
 def make_composites(unpacked: Path, split: Split, count: int) -> Iterator[Composite]:
-    """Build the pictures of one split, the same ones every time.
-
-    Args:
-        unpacked: Folder from ``fetch_packages``.
-        split: Which half of the cut-outs and photographs to use.
-        count: How many pictures.
+    """Build so many pictures of one split from what `fetch_packages` gave, always the same ones.
 
     Yields:
         Pictures of 600 to 1200 pixels on the long side.

@@ -80,24 +80,12 @@ MEASURES = MASK_MEASURES + MATTE_MEASURES + CUTOUT_MEASURES + SOFT_MEASURES + SO
 
 
 def settle(alpha_u8: U8Array, case: Case) -> U8Array:
-    """Replace a matte by the truth wherever that is not known, so that nothing counts there.
-
-    Args:
-        alpha_u8: Matte ``[H, W]``, 0..255.
-        case: The picture.
-
-    Returns:
-        Matte ``[H, W]``.
-    """
+    """Replace a matte ``[H, W]`` by the truth where that is not known, so that nothing counts."""
     return np.where(case.known, alpha_u8, case.alpha_u8)
 
 
 def score(alpha_u8: U8Array, case: Case) -> Scores:
-    """Measure one matte by everything that needs no further environment.
-
-    Args:
-        alpha_u8: Matte ``[H, W]``, 0..255.
-        case: The picture.
+    """Measure a matte ``[H, W]``, 0..255, by everything that needs no further environment.
 
     Returns:
         Values of `MASK_MEASURES` and `MATTE_MEASURES`, without those the truth has no answer to:
@@ -124,11 +112,7 @@ def score(alpha_u8: U8Array, case: Case) -> Scores:
 
 
 def score_cutout(cutout: U8Array, case: Case) -> Scores:
-    """Measure one cutout by everything that needs no further environment.
-
-    Args:
-        cutout: Straight RGBA ``[H, W, 4]``.
-        case: The picture.
+    """Measure a cutout, straight RGBA ``[H, W, 4]``, by all that needs no further environment.
 
     Returns:
         What `score` says of its matte and, where the truth answers them, values of

@@ -27,15 +27,10 @@ _WORKER = Path(__file__).with_name("sod_worker.py")
 def score_all(
     python: Path, cases: CaseSet, mattes: Mapping[str, Path]
 ) -> dict[str, dict[str, Scores]]:
-    """Measure the mattes of every contender.
-
-    Args:
-        python: Python of the environment.
-        cases: The pictures.
-        mattes: By contender, the folder of its mattes, ``<name of the picture>.png``.
+    """Measure mattes that lie in a folder per contender, as `cases.write_matte` writes them.
 
     Returns:
-        By contender and name, values of `SOD_MEASURES`.
+        By contender and name of the picture, values of `SOD_MEASURES`.
 
     Raises:
         Unusable: If it fails; it has said why.

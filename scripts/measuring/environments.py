@@ -74,14 +74,7 @@ class Environment:
 
 
 def run(python: Path, arguments: Sequence[str | Path]) -> str:
-    """Run a Python and wait.
-
-    Args:
-        python: The Python of an environment.
-        arguments: Its arguments.
-
-    Returns:
-        What it printed.
+    """Run a Python with arguments and wait for what it prints.
 
     Raises:
         Unusable: If it fails; what it said is on standard error.

@@ -8,10 +8,7 @@ _PATIENCE_S = 20
 
 
 def ask_driver(fact: str) -> str:
-    """Ask for a fact about the GPUs.
-
-    Args:
-        fact: As in ``nvidia-smi --help-query-gpu``, such as ``name``.
+    """Ask for a fact of ``nvidia-smi --help-query-gpu``, such as ``name``.
 
     Returns:
         The answers, one per GPU; empty without a driver that answers.

@@ -59,6 +59,14 @@ def make_pictures(photos: Sequence[Path], kind: PictureKind, folder: Path) -> li
     return made
 
 
+def make_sizes(photos: Sequence[Path], folder: Path) -> dict[str, list[Path]]:
+    """Write a JPEG per photograph and size of `SIZES` into a folder; files by size."""
+    return {
+        size: make_pictures(photos, PictureKind("JPEG", *sides), folder)
+        for size, sides in SIZES.items()
+    }
+
+
 def enlarge(photo: U8Array, height: int, width: int, seed: int) -> U8Array:
     """Crop the middle to the aspect wanted, resize (Lanczos), add sensor noise.
 

@@ -23,13 +23,10 @@ _HEAD_SCALE = 2.0
 
 
 def seeded_network(backbone: str) -> BiRefNet:
-    """Build a network whose mattes are meaningless, but always the same.
+    """Build a network whose mattes are meaningless, but always the same; on the CPU, for inference.
 
     Args:
         backbone: A key of `models.birefnet.backbones.BACKBONES`, or ``tiny``.
-
-    Returns:
-        The network, on the CPU, in eval mode.
 
     Raises:
         ValueError: If there is no such backbone.

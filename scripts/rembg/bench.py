@@ -22,7 +22,7 @@ from models.catalog import find
 from scripts.command import Unusable, run_command
 from scripts.download_model import DEFAULT_FOLDER
 from scripts.measuring.load import OUR_FORM, Form, load
-from scripts.measuring.pictures import SIZES, PictureKind, find_photos, make_pictures
+from scripts.measuring.pictures import find_photos, make_sizes
 from scripts.measuring.processes import REPOSITORY, MemoryWatch, Server, our_service, stop_by_itself
 from scripts.measuring.report import begin_run, say
 from scripts.register_model import ensure
@@ -87,10 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
         bench = Bench(
             Path(scratch), rembg_python, options.weights, QUICK if options.quick else FULL
         )
-        pictures = {
-            size: make_pictures(photos, PictureKind("JPEG", *sides), Path(scratch))
-            for size, sides in SIZES.items()
-        }
+        pictures = make_sizes(photos, Path(scratch))
         comparisons = [bench.compare(model, pictures) for model in options.models]
     report = Report(*run, ENVIRONMENT.versions(rembg_python), comparisons)
     report.publish(options.out or report.stem("rembg"))

@@ -21,13 +21,7 @@ ENVIRONMENT = Environment(
 
 
 def give_checkpoint(spec: ModelSpec, weights: Path, home: Path) -> None:
-    """Put the very checkpoint our graph was made of where rembg looks first.
-
-    Args:
-        spec: The model.
-        weights: Folder with checkpoints; fetched into it if missing.
-        home: The folder rembg is told to be its own.
-    """
+    """Put the very checkpoint our graph was made of where rembg, told its home, looks first."""
     target = home / "models" / spec.name / f"{spec.name}.onnx"
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(obtain(spec, weights), target)
@@ -35,12 +29,7 @@ def give_checkpoint(spec: ModelSpec, weights: Path, home: Path) -> None:
 
 @contextmanager
 def rembg_server(python: Path, home: Path, log: Path) -> Iterator[Server]:
-    """`rembg s` as it comes, its web page included.
-
-    Args:
-        python: Python of its environment.
-        home: Folder with its checkpoints.
-        log: File for what it says.
+    """`rembg s` as it comes, its web page included, with a folder of checkpoints.
 
     Yields:
         The running server. It loads a model with the first picture that asks for it.
