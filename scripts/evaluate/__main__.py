@@ -35,7 +35,7 @@ from scripts.evaluate.pictures import draw_chart, draw_sheet
 from scripts.evaluate.report import Evaluation
 from scripts.evaluate.scores import Scores, score_cutout
 from scripts.measuring.report import Run, begin_run
-from scripts.rembg.cutouts import RembgCutouts
+from scripts.rembg.cutouts import MODELS, RembgCutouts
 from scripts.rembg.environment import ENVIRONMENT as REMBG
 
 DEFAULT_OUTPUT = Path("build") / "evaluation"
@@ -140,6 +140,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("--images and --truth belong together")
     if options.images and options.composites:
         parser.error("either --images or --composites")
+    if options.against == "rembg" and options.model.partition(":")[0] not in MODELS:
+        parser.error(f"rembg runs {' and '.join(MODELS)} with our weights, not {options.model}")
     if options.against in BASELINES and not options.images:
         options.composites = options.composites or _COMPOSITES
     return options

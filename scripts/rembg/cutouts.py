@@ -23,19 +23,14 @@ class RembgCutouts:
     """rembg's own ``remove()``, in a process of its own environment.
 
     Args:
-        spec: The model.
+        spec: The model, one of `MODELS`.
         weights: Folder with checkpoints; fetched into it if missing.
         python: A Python that has rembg.
-
-    Raises:
-        Unusable: If rembg does not run that model.
     """
 
     label = "rembg"
 
     def __init__(self, spec: ModelSpec, weights: Path, python: Path) -> None:
-        if spec.name not in MODELS:
-            raise Unusable(f"rembg runs {' and '.join(MODELS)} with our weights, not {spec.name}")
         self._python = python
         self._folder = TemporaryDirectory(prefix="rembg-")
         home = Path(self._folder.name)
