@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,14 @@ class ModelFiles:
         quantized_graph: The same with 8-bit convolutions, or None where that costs the picture.
         checkpoint: The tensors the graph was made of, or None where the graph was published.
         plans: TensorRT plans of the model, each for some device and version.
+        digests: SHA-256 of the files by name, as registered; see `sha256_of`.
     """
 
     graph: Path
     quantized_graph: Path | None = None
     checkpoint: Path | None = None
     plans: tuple[StoredPlan, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def within(cls, folder: Path) -> ModelFiles:
@@ -57,6 +59,10 @@ class ModelFiles:
             quantized_graph=quantized_graph if quantized_graph.is_file() else None,
             checkpoint=checkpoint if checkpoint.is_file() else None,
         )
+
+    def sha256_of(self, file: Path) -> str:
+        """Hash of one of the files: as registered, without reading it; else of its bytes."""
+        return self.digests.get(file.name) or sha256_of(file)
 
 
 def sha256_of(file: Path) -> str:

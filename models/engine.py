@@ -6,17 +6,22 @@ ever loads a runtime.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from models.arrays import U8Array
 from models.artifacts import ModelFiles
 from models.errors import EngineUnavailable
 from models.installs import TENSORRT_INSTALL, TORCH_INSTALL
 from models.spec import Precision
+
+TENSORRT = "tensorrt"
+
+#: Told how far a build is: what it is doing, steps done, steps in all.
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,16 @@ class EngineInfo:
     device: str
     precision: Precision
     max_batch: int
+
+    @property
+    def label(self) -> str:
+        """Engine and precision, as health and every answer name them, such as `openvino f32`."""
+        return f"{self.name} {self.precision.value}"
+
+    @property
+    def is_tensorrt(self) -> bool:
+        """Whether the engine is TensorRT, which the API has a field for."""
+        return self.name == TENSORRT
 
 
 @dataclass(frozen=True)
@@ -115,12 +130,38 @@ class Engine(Protocol):
         """Give everything back. May be called twice."""
 
 
+class EngineBuild(Protocol):
+    """The build of something an engine needs before it can be opened, such as a TensorRT plan."""
+
+    def run(self) -> None:
+        """Build; other work goes on meanwhile.
+
+        Raises:
+            EngineUnavailable: If the machine does not have what it takes.
+            EngineBuildFailed: If the build fails, or was cancelled.
+        """
+
+    def cancel(self) -> None:
+        """End the build, from any thread; nothing of it stays."""
+
+
 @dataclass(frozen=True)
 class EngineEntry:
-    """Where an engine lives and how to get it."""
+    """Where an engine lives and how to get it; the parts are named `module:attribute`.
+
+    Attributes:
+        target: Opens it: takes a model's files and an `EngineConfig`.
+        install: Command that installs its runtime.
+        why_not: Says what to install where the runtime is missing, else None; imports nothing.
+        build: Makes an `EngineBuild` of files, config and `Progress`; empty if nothing is built.
+        needs_checkpoint: Whether it runs a model's checkpoint rather than its graph.
+    """
 
     target: str
     install: str
+    why_not: str = ""
+    build: str = ""
+    needs_checkpoint: bool = False
 
 
 ENGINES: Mapping[str, EngineEntry] = {
@@ -128,8 +169,18 @@ ENGINES: Mapping[str, EngineEntry] = {
     "onnxruntime": EngineEntry(
         "models.engines.onnx_runtime:OnnxRuntimeEngine", "pip install onnxruntime"
     ),
-    "pytorch": EngineEntry("models.engines.pytorch:PyTorchEngine", TORCH_INSTALL),
-    "tensorrt": EngineEntry("models.engines.trt.open:open_tensorrt", TENSORRT_INSTALL),
+    "pytorch": EngineEntry(
+        "models.engines.pytorch:PyTorchEngine",
+        TORCH_INSTALL,
+        why_not="models.installs:why_no_torch",
+        needs_checkpoint=True,
+    ),
+    TENSORRT: EngineEntry(
+        "models.engines.trt.open:open_tensorrt",
+        TENSORRT_INSTALL,
+        why_not="models.engines.trt.open:why_no_tensorrt",
+        build="models.engines.trt.open:TensorRtBuild",
+    ),
     "fake": EngineEntry("models.engines.fake:FakeEngine", "nothing to install"),
 }
 
@@ -140,7 +191,9 @@ def batch_sizes(most: int) -> tuple[int, ...]:
 
 
 # Tried in this order by `auto`.
+GPU_ENGINES = (TENSORRT, "pytorch")
 CPU_ENGINES = ("openvino", "onnxruntime")
+_GPU_PROBE = "models.engines.trt.open:why_no_gpu"
 
 
 def open_engine(name: str, files: ModelFiles, config: EngineConfig) -> Engine:
@@ -161,11 +214,36 @@ def open_engine(name: str, files: ModelFiles, config: EngineConfig) -> Engine:
     entry = ENGINES.get(name)
     if entry is None:
         raise EngineUnavailable(f"no engine is called '{name}'; there are: {', '.join(ENGINES)}")
-    module, _, attribute = entry.target.partition(":")
     try:
-        engine: Engine = getattr(import_module(module), attribute)(files, config)
+        engine: Engine = _load(entry.target)(files, config)
     except ImportError as missing:
         raise EngineUnavailable(
             f"engine '{name}' is not installed ({missing.name}); run: {entry.install}"
         ) from missing
     return engine
+
+
+def why_not(name: str) -> str | None:
+    """What to install for an engine, or None where its runtime is there; nothing is imported."""
+    reason: str | None = _load(ENGINES[name].why_not)() if ENGINES[name].why_not else None
+    return reason
+
+
+def why_no_gpu() -> str | None:
+    """Why no CUDA device can be used here, or None where one can; nothing of CUDA is imported."""
+    reason: str | None = _load(_GPU_PROBE)()
+    return reason
+
+
+def make_build(
+    name: str, files: ModelFiles, config: EngineConfig, progress: Progress
+) -> EngineBuild:
+    """What builds an engine that raised `EngineNotBuilt`."""
+    build: EngineBuild = _load(ENGINES[name].build)(files, config, progress)
+    return build
+
+
+def _load(target: str) -> Any:
+    """What `module:attribute` names."""
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)

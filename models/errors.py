@@ -23,7 +23,11 @@ The callers' faults and the service's own are in ``service/errors.py``.
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Any, ClassVar
+
+_MIB = 1024 * 1024
 
 
 class BackgroundRemovalError(Exception):
@@ -138,6 +142,31 @@ class NetworkOverflowed(InferenceFailed):
 
     code = "NETWORK_OVERFLOWED"
     public_message = "Model inference failed on this picture"
+
+
+@dataclass(frozen=True)
+class Shortage:
+    """Device memory a piece of work needed on top of what was held before it, and what there was.
+
+    Attributes:
+        required: Bytes that would have let it go on from where it failed; perhaps not to its end.
+        available: Bytes it had taken, and those that were still free.
+    """
+
+    required: float
+    available: float
+
+    @property
+    def fields(self) -> dict[str, int]:
+        """Members of a problem body, in MiB."""
+        return {
+            "gpu_memory_required_mb": math.ceil(self.required / _MIB),
+            "gpu_memory_available_mb": math.floor(self.available / _MIB),
+        }
+
+    def __str__(self) -> str:
+        required, available = self.fields.values()
+        return f"{required} MB are needed, {available} MB are free"
 
 
 class OutOfDeviceMemory(InferenceFailed):

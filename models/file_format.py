@@ -1,4 +1,4 @@
-"""A file of weights in, what it is instead out; judged by its bytes, whatever its name.
+"""What a file of weights is, by its bytes, whatever its name.
 
 Without PyTorch, so that an install that has none can still say what it was given.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from enum import StrEnum
 from pathlib import Path
 
 from models.errors import CheckpointMismatch
@@ -36,25 +37,28 @@ _OTHERS = (
 )
 
 
-def refuse_other_kinds(file: Path) -> None:
-    """Refuse a file that is no checkpoint of tensors, judging by how it begins and how long it is.
+class FileFormat(StrEnum):
+    """The formats a checkpoint comes in."""
+
+    SAFETENSORS = "safetensors"
+    ZIP = "zip"  # what torch.save writes
+    PICKLE = "pickle"  # what it wrote before PyTorch 1.6
+
+
+def format_of(file: Path) -> FileFormat:
+    """Say in which format a checkpoint is, by how it begins and how long it is.
 
     Raises:
         CheckpointMismatch: If it is something else, or cut short; says which.
     """
-    fault = _fault_of(file)
-    if fault is not None:
-        raise CheckpointMismatch(f"{file.name} {fault}")
+    found = _judge(file)
+    if isinstance(found, FileFormat):
+        return found
+    raise CheckpointMismatch(f"{file.name} {found}")
 
 
-def is_safetensors(file: Path) -> bool:
-    """Whether a file begins as a `.safetensors` file does, whatever its name."""
-    with file.open("rb") as stream:
-        return _SAFETENSORS.match(stream.read(_BEGIN_BYTES)) is not None
-
-
-def _fault_of(file: Path) -> str | None:
-    """The rest of a sentence that begins with the file's name; None if it may be a checkpoint."""
+def _judge(file: Path) -> FileFormat | str:
+    """The format, or the rest of a sentence that begins with the file's name."""
     if not file.is_file():
         return "is not there"
     size = file.stat().st_size
@@ -63,11 +67,11 @@ def _fault_of(file: Path) -> str | None:
     if not begin:
         return f"is empty; {_FETCH_AGAIN}"
     if _SAFETENSORS.match(begin):
-        return _safetensors_fault(file, size)
+        return _safetensors_fault(file, size) or FileFormat.SAFETENSORS
     if begin.startswith(_ZIP):
-        return _zip_fault(file)
+        return _zip_fault(file) or FileFormat.ZIP
     if begin.startswith(_PICKLE):
-        return None
+        return FileFormat.PICKLE
     text = begin.lstrip().lower()
     known = next((what for start, what in _OTHERS if re.match(start, text, re.DOTALL)), None)
     return known or "is neither a .safetensors nor a .pth file"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from models.errors import EngineUnavailable
 
@@ -26,3 +27,8 @@ def torch_or_say_so() -> Iterator[None]:
             f"a BiRefNet's checkpoint is read with PyTorch, and {missing.name} is not installed; "
             f"run: {TORCH_INSTALL}"
         ) from missing
+
+
+def why_no_torch() -> str | None:
+    """What to install where PyTorch is missing, or None; nothing is imported."""
+    return None if find_spec("torch") else f"PyTorch is not installed; run: {TORCH_INSTALL}"

@@ -61,14 +61,14 @@ def ensure(name: str, folder: Path, hub: Hub | None = None) -> RegisteredModel:
                 return known
     size = f"{spec.size_bytes / 1e6:.0f} MB"
     print(f"Registering {name}: {size}, fetched first if it is not here ...", file=sys.stderr)
-    return register(spec, obtain(spec, folder, hub=hub))
+    return register(identify(obtain(spec, folder, hub=hub), name))
 
 
 def register_file(file: Path, name: str | None = None) -> RegisteredModel:
     """Register a checkpoint file, as the model of that name or as what it turns out to be."""
     if not file.is_file():
         raise DownloadFailed(f"there is no file {file}")
-    return register(find(name) if name else identify(file), file)
+    return register(identify(file, name))
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ from models.serving.served import ServedEngines
 from models.store.registered import RegisteredModel
 from scripts.arguments import positive
 from scripts.command import run_command
-from scripts.served_model import served_model
 from service.settings import read_settings
+from service.startup import find_model
 
 _ROUNDS = 5
 _GREY = 128
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=positive, default=_ROUNDS)
     options = parser.parse_args(arguments)
     try:
-        model = served_model(options.model, settings)
+        model = find_model(settings, options.model)
         engines = ServedEngines(settings.model_copy(update=_ASKED).engine_options, model)
         try:
             _warm(engines, model, options.rounds)
@@ -56,8 +56,8 @@ def _warm(engines: ServedEngines, model: RegisteredModel, rounds: int) -> None:
         InferenceFailed: If nothing does.
     """
     told = engines.describe()
-    if told["engine"] != "tensorrt":
-        raise EngineUnavailable("; ".join(told["notes"]) or f"{told['engine']} runs instead")
+    if not told.engine.is_tensorrt:
+        raise EngineUnavailable("; ".join(told.notes) or f"{told.engine.name} runs instead")
     picture = np.full((1080, 1920, 3), _GREY, np.uint8)
     batch = fit(picture, model.spec.input.height, model.spec.input.width)[None]
     times = []
@@ -66,10 +66,11 @@ def _warm(engines: ServedEngines, model: RegisteredModel, rounds: int) -> None:
         outcome = engines.predict(batch)
         times.append((time.perf_counter() - started) * 1e3)
         if outcome.retried_on_cpu:
-            raise EngineUnavailable(f"TensorRT failed; {outcome.engine} did round {turn + 1}")
+            raise EngineUnavailable(f"TensorRT failed; {outcome.engine.label} did round {turn + 1}")
         print(f"round {turn + 1} of {rounds}: {times[-1]:.1f} ms")
-    print(f"{told['runtime']} {told['precision']}: median {statistics.median(times):.1f} ms")
-    print(f"GPU memory free: {engines.describe()['gpu_memory_free_mb']:.0f} MB")
+    ran = f"{told.engine.runtime} {told.engine.precision.value}"
+    print(f"{ran}: median {statistics.median(times):.1f} ms")
+    print(f"GPU memory free: {engines.describe().gpu_memory_free_mb:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from service.settings import Settings
 
+#: Set by a supervisor for its workers alone.
+MODEL_TAG = "SERVED_MODEL_TAG"
+
 
 def private_folders(settings: Settings) -> tuple[Path, ...]:
     """Where sockets and metric files of a running instance may go, the best place first."""
@@ -28,3 +31,8 @@ def distrust_forwarded_headers() -> None:
 def send_nothing() -> None:
     """Keep BentoML from telling its authors that it was started, unless an operator wants that."""
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+
+
+def told_model() -> str | None:
+    """Tag of the model to serve, if our supervisor has found and verified it already."""
+    return os.environ.get(MODEL_TAG)

@@ -47,7 +47,7 @@ class CannotStart(SystemExit):
         super().__init__("\n  ".join(("The service cannot start:", *map(str, reasons))))
 
 
-class _Told(BackgroundRemovalError):
+class _PublicError(BackgroundRemovalError):
     """An error whose sentence was written for the caller."""
 
     @property
@@ -56,7 +56,7 @@ class _Told(BackgroundRemovalError):
         return str(self)
 
 
-class RequestError(_Told):
+class RequestError(_PublicError):
     """The caller can fix it."""
 
     code = "BAD_REQUEST"
@@ -172,7 +172,7 @@ class AnimatedImage(ImageError):
     public_message = "The image has too many frames"
 
 
-class ServiceError(_Told):
+class ServiceError(_PublicError):
     """Try again later."""
 
     code = "SERVICE_UNAVAILABLE"

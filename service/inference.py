@@ -1,4 +1,4 @@
-"""Bento service 1, `inference`: adaptive batches of model inputs in, outcomes out; one model."""
+"""Bento service 1, `inference`: runs one model, in adaptive batches."""
 
 from __future__ import annotations
 
@@ -12,33 +12,28 @@ from typing import Any
 import bentoml
 import numpy as np
 
-from models.engines.trt.open import MACHINE
-from models.errors import InferenceFailed, ModelError
-from models.serving.failover import label_of
-from models.serving.options import CUDA_BATCH
+from models.errors import InferenceFailed, ModelError, OutOfDeviceMemory
 from models.serving.served import FAKE_NOTE, ServedEngines
+from service.errors import MemoryExhausted
 from service.logs import LogConfig, set_up_logging
 from service.processes.bentoml_patches import batch_without_waiting, end_timers_with_requests
 from service.processes.own_socket import keep_reachable
 from service.processes.workers import end_with_supervisor, listening_address, serving, stop_service
+from service.removal.ports import Fault, FaultKind, InferenceStatus, Matte
 from service.resources import own_usage, return_freed_memory
 from service.settings import Settings, read_settings
-from service.shutdown import outlive_siblings
+from service.shutdown import stop_after_public
 from service.startup import choose_model
 
 log = logging.getLogger(__name__)
 
 # Larger than the largest deadline (4 x 120 s), so that only our own ever fires.
 LONGER_THAN_ANY_DEADLINE_S = 600
-NO_MEMORY = "NO_MEMORY"  # of this machine, not of a device
-# A CPU runs pictures one by one: a larger batch only shares the hop.
-_CPU_ADAPTIVE_BATCH = 4
 
 batch_without_waiting()
 end_timers_with_requests()
 _settings = read_settings()
 _model = choose_model(_settings)
-_on_gpu = _settings.device != "cpu" and MACHINE.probe() is None
 
 
 @bentoml.service(
@@ -68,21 +63,21 @@ class Inference:
         self._batch_began: float | None = None
         self._keeping: asyncio.Task[None] | None = None
         return_freed_memory()
-        label = label_of(self._engines.engine)
+        label = self._engines.engine.info.label
         log.info("serving %s (%s) on %s", _model.tag, _model.spec.network_name, label)
 
     @bentoml.on_startup
     async def stay_reachable(self) -> None:
         """Outlive whoever sends us pictures, under a name that stays."""
         server, address = serving(), listening_address()
-        outlive_siblings(stop_within_s(_settings))
+        stop_after_public(stop_within_s(_settings))
         if server is not None and isinstance(address, str):
             self._keeping = asyncio.create_task(keep_reachable(server, Path(address)))
 
     @bentoml.api(
         batchable=True,
         batch_dim=0,
-        max_batch_size=_settings.batch_size or (CUDA_BATCH if _on_gpu else _CPU_ADAPTIVE_BATCH),
+        max_batch_size=_settings.engine_options.adaptive_batch,
         max_latency_ms=LONGER_THAN_ANY_DEADLINE_S * 1000,
     )
     def predict(self, batch: np.ndarray) -> list[Any]:
@@ -92,35 +87,25 @@ class Inference:
             batch: Model inputs ``[N, H, W, 3]`` uint8, RGB.
 
         Returns:
-            ``N`` outcomes: `alpha` ``[H, W]`` or None, `fault` or None, `engine`, `inference_ms`,
-            `retried_on_cpu`.
+            ``N`` times a `service.removal.ports.Outcome`.
         """
         started = self._batch_began = time.perf_counter()
         try:
             made = self._engines.predict(batch)
         except (InferenceFailed, MemoryError) as failure:
             log.exception("a batch of %d failed", len(batch))
-            fault = _fault_of(failure)
-            nothing = {"alpha": None, "inference_ms": 0.0, "retried_on_cpu": False}
-            engine = label_of(self._engines.engine)
-            return [{**nothing, "fault": fault, "engine": engine}] * len(batch)
+            return [_fault_of(failure)] * len(batch)
         finally:
             self._batch_began = None
-        outcome = {
-            "fault": None,
-            "engine": made.engine,
-            "retried_on_cpu": made.retried_on_cpu,
-            "inference_ms": (time.perf_counter() - started) * 1e3,
-        }
-        return [{**outcome, "alpha": alpha} for alpha in made.alphas]
+        took_ms = (time.perf_counter() - started) * 1e3
+        return [Matte(alpha, made.engine, took_ms, made.retried_on_cpu) for alpha in made.alphas]
 
     @bentoml.api
-    async def describe(self) -> dict[str, Any]:
+    async def describe(self) -> Any:
         """What really runs, in which process, and for how long a batch has; feeds health."""
         began = self._batch_began
         busy_s = 0.0 if began is None else time.perf_counter() - began
-        own = {"pid": os.getpid(), "busy_s": busy_s, "process": own_usage()}
-        return {**self._engines.describe(), **own}
+        return InferenceStatus(self._engines.describe(), os.getpid(), busy_s, own_usage())
 
     @bentoml.on_shutdown
     def close(self) -> None:
@@ -128,11 +113,13 @@ class Inference:
         self._engines.close()
 
 
-def _fault_of(failure: InferenceFailed | MemoryError) -> dict[str, Any]:
+def _fault_of(failure: InferenceFailed | MemoryError) -> Fault:
     """A failure as it travels to the public service."""
     if isinstance(failure, MemoryError) or isinstance(failure.__cause__, MemoryError):
-        return {"code": NO_MEMORY, "fields": {}}
-    return {"code": failure.code, "fields": failure.fields}
+        return Fault(FaultKind.MACHINE_MEMORY, MemoryExhausted.code, {})
+    lacks_memory = isinstance(failure, OutOfDeviceMemory)
+    kind = FaultKind.DEVICE_MEMORY if lacks_memory else FaultKind.ENGINE
+    return Fault(kind, failure.code, failure.fields)
 
 
 def stop_within_s(settings: Settings) -> float:

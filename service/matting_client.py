@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
@@ -12,14 +11,16 @@ import numpy as np
 from bentoml.exceptions import BentoMLException, ServiceUnavailable
 
 from models.arrays import U8Array
+from models.engine import EngineInfo
 from models.errors import InferenceFailed
+from models.serving.status import EngineStatus
 from service.errors import (
     GpuMemoryExhausted,
     InferenceUnavailable,
     MemoryExhausted,
     ServiceBusy,
 )
-from service.removal.ports import Matte
+from service.removal.ports import Fault, FaultKind, InferenceStatus, Matte, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -46,16 +47,15 @@ class BentoMattingClient:
             # A wrong item would fail its whole batch.
             raise ValueError(f"expected uint8 {self._shape}, got {model_input.shape}")
         outcomes = await self._call("predict", np.ascontiguousarray(model_input[None]))
-        return _matte_of(outcomes[0])
+        return _matte_of(_outcome_of(outcomes[0]))
 
-    async def describe(self) -> Mapping[str, Any]:
+    async def describe(self) -> InferenceStatus:
         """What the inference service says of itself; see `service.http.health.InferenceProbe`."""
         try:
             async with asyncio.timeout(_DESCRIBE_TIMEOUT_S):
-                told: Mapping[str, Any] = await self._call("describe")
+                return _status_of(await self._call("describe"))
         except TimeoutError as silent:
             raise InferenceUnavailable(retry_after=_RESTART_S) from silent
-        return told
 
     async def _call(self, name: str, *arguments: object) -> Any:
         """Call a method, once more if the connection broke; inference may be repeated safely."""
@@ -74,21 +74,38 @@ class BentoMattingClient:
             raise InferenceFailed(str(fault)) from fault
 
 
-def _matte_of(outcome: Mapping[str, Any]) -> Matte:
-    """A batch's outcome for one item: a matte, or the fault it travelled as."""
-    fault = outcome["fault"]
-    if fault is None:
-        return Matte(
-            alpha=outcome["alpha"],
-            engine=outcome["engine"],
-            inference_ms=outcome["inference_ms"],
-            tensorrt=outcome["engine"].startswith("tensorrt"),
-            retried_on_cpu=outcome["retried_on_cpu"],
-        )
-    if fault["code"] == "OUT_OF_DEVICE_MEMORY":
+def _matte_of(outcome: Outcome) -> Matte:
+    """The matte of one picture.
+
+    Raises:
+        ServiceError: If memory was short: it can be tried again.
+        InferenceFailed: If the forward pass failed.
+    """
+    if isinstance(outcome, Matte):
+        return outcome
+    if outcome.kind is FaultKind.DEVICE_MEMORY:
         raise GpuMemoryExhausted(
-            suggested_action="Retry in 30 seconds", retry_after=30, **fault["fields"]
+            suggested_action="Retry in 30 seconds", retry_after=30, **outcome.fields
         )
-    if fault["code"] == "NO_MEMORY":
+    if outcome.kind is FaultKind.MACHINE_MEMORY:
         raise MemoryExhausted(retry_after=_RESTART_S)
-    raise InferenceFailed(fault["code"])
+    raise InferenceFailed(outcome.code)
+
+
+# On the way BentoML turns dataclasses into dicts; here they become values again.
+
+
+def _outcome_of(told: Any) -> Outcome:
+    if isinstance(told, Matte | Fault):
+        return told
+    if "kind" in told:
+        return Fault(**told)
+    return Matte(**{**told, "engine": EngineInfo(**told["engine"])})
+
+
+def _status_of(told: Any) -> InferenceStatus:
+    if isinstance(told, InferenceStatus):
+        return told
+    status = told["status"]
+    status = EngineStatus(**{**status, "engine": EngineInfo(**status["engine"])})
+    return InferenceStatus(**{**told, "status": status})

@@ -22,12 +22,17 @@ from starlette.requests import Request
 from models.errors import BackgroundRemovalError
 from service.access.rate_limit import ClientLimiter, RateLimitConfig
 from service.container_image import Flavour, describe_image
-from service.environment import distrust_forwarded_headers, private_folders, send_nothing
+from service.environment import (
+    MODEL_TAG,
+    distrust_forwarded_headers,
+    private_folders,
+    send_nothing,
+)
 from service.http.app import EXPOSED_HEADERS, PREFIX, create_app, problem_response
 from service.http.bodies import IntakeConfig
 from service.http.dependencies import Services
 from service.http.exchange import exchange_of
-from service.http.health import HealthReporter, Wanted
+from service.http.health import HealthReporter, Requested
 from service.http.host_check import HostCheckMiddleware
 from service.http.metrics import Metrics, SlidingHour, forget_dead_processes
 from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
@@ -49,7 +54,7 @@ from service.processes.connections import ConnectionConfig, ConnectionKeeper
 from service.processes.instance import open_instance
 from service.processes.supervisor import tame_supervisor
 from service.processes.watchdog import replace_when_hung
-from service.processes.workers import end_with_supervisor, is_sibling, kill_sibling, serving
+from service.processes.workers import PUBLIC, end_with_supervisor, is_sibling, kill_sibling, serving
 from service.removal.remover import BackgroundRemover, RemoverConfig
 from service.resources import allowed_bytes
 from service.settings import Settings, read_settings
@@ -144,7 +149,7 @@ def _services(
     health = HealthReporter(
         client,
         _model.spec,
-        Wanted(_settings.device, _settings.wants_of_gpu, _settings.model),
+        Requested(_settings.device, _settings.wants_of_gpu, _settings.model),
         hour,
         is_warm=lambda: _succeeded(warming),
         overdue=lambda: (remover.overdue, remover.config.workers),
@@ -200,7 +205,7 @@ class RemovalInput(bentoml.IODescriptor):
 @bentoml.asgi_app(create_metrics_app(lambda: getattr(app.state, "services", None)), path="/")
 @bentoml.asgi_app(app, path=PREFIX)
 @bentoml.service(
-    name="background_removal",
+    name=PUBLIC,
     image=describe_image(bentoml.use_arguments(Flavour)),
     workers=1,
     threads=1,
@@ -231,7 +236,8 @@ class BackgroundRemoval:
         for file in (_settings.log_file, log_config(_settings).file):
             if file is not None:
                 check_log_file(file)
-        tame_supervisor(open_instance(private_folders(_settings)), stop_within_s(_settings))
+        instance = open_instance(private_folders(_settings))
+        tame_supervisor(instance, stop_within_s(_settings), {MODEL_TAG: _model.tag})
 
     @bentoml.api(input_spec=RemovalInput)
     async def remove_background(

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from functools import partial
 from types import FrameType
 
-from service.processes.workers import listening_number, other_services
+from service.processes.workers import PUBLIC, listening_number, living_workers
 
 _POLL_S = 0.1
 _READ_ARRIVED_S = 0.25
@@ -56,8 +56,10 @@ def _refuse_new_callers(loop: asyncio.AbstractEventLoop) -> None:
             listening.shutdown(socket.SHUT_RDWR)
 
 
-def outlive_siblings(within_s: float) -> None:
-    """Heed a stop signal only once the other workers of our supervisor are gone.
+def stop_after_public(within_s: float) -> None:
+    """Heed a stop signal only once the public service's workers are gone.
+
+    Not the other ones': two inference services would wait for each other.
 
     Args:
         within_s: How long to wait for them at most.
@@ -100,6 +102,6 @@ def _call(
 
 def _stop_last(number: int, then: Handler, within_s: float) -> None:
     give_up = time.monotonic() + within_s
-    while other_services() and time.monotonic() < give_up:
+    while living_workers(PUBLIC) and time.monotonic() < give_up:
         time.sleep(_POLL_S)
     then(number, None)

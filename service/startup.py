@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import signal
 import socket
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
 
-import models
-from models.errors import BackgroundRemovalError
-from models.store.registered import RegisteredModel, is_intact, resolve, resolve_file
+from models.errors import BackgroundRemovalError, CheckpointError
+from models.store.registered import (
+    RegisteredModel,
+    is_intact,
+    resolve,
+    resolve_file,
+    resolve_tag,
+)
+from models.worker import WorkerFailed, run_worker
+from service.environment import told_model
 from service.errors import CannotStart
 from service.logs import open_log_file
 from service.settings import Settings
@@ -20,58 +24,60 @@ from service.settings import Settings
 
 @cache
 def choose_model(settings: Settings) -> RegisteredModel:
-    """Find the model the settings name; never a silent substitute.
-
-    A checkpoint file that was not registered yet is registered now, in a process of its own: what
-    turns a BiRefNet into a graph would stay in the memory of this one.
+    """Find the model to serve; in a worker the one that its supervisor has found and verified.
 
     Raises:
-        CannotStart: With one sentence, if it is not there.
+        CannotStart: With one sentence, if it cannot be served.
     """
+    told = told_model()
+    if told is not None and (known := resolve_tag(told)):
+        return known
     try:
-        if settings.model_path is None:
-            return _of_name(settings.model)
-        name = None if settings.model == "auto" else settings.model
-        return _of_file(settings.model_path.absolute(), name)
+        return find_model(settings)
     except BackgroundRemovalError as missing:
         raise CannotStart(missing) from missing
 
 
-def _of_name(name: str) -> RegisteredModel:
-    """What is registered under a name, unless it was damaged since."""
-    known = resolve(name)
+def find_model(settings: Settings, name: str | None = None) -> RegisteredModel:
+    """Find the model the settings name, reading all of it once; never a silent substitute.
+
+    A checkpoint file that was not registered yet is registered now, in a process of its own: what
+    turns a BiRefNet into a graph would stay in the memory of this one.
+
+    Args:
+        settings: The settings.
+        name: A model of the catalogue, or `auto`, in place of what the settings name.
+
+    Raises:
+        CheckpointError: If it is not there, cannot be registered, or was damaged since it was.
+    """
+    if name is None and settings.model_path is not None:
+        return _of_file(settings.model_path.absolute(), settings.model)
+    known = resolve(name or settings.model)
     if not is_intact(known):
-        raise CannotStart(
+        raise CheckpointError(
             f"{known.tag} in the model store is damaged; run: make model MODEL={known.spec.name}"
         )
     return known
 
 
-def _of_file(file: Path, name: str | None) -> RegisteredModel:
+def _of_file(file: Path, model: str) -> RegisteredModel:
     """What is registered of a checkpoint file, registering it if need be."""
+    name = None if model == "auto" else model
     if not file.is_file():
-        raise CannotStart(f"BIREFNET_MODEL_PATH: no file {file}")
+        raise CheckpointError(f"BIREFNET_MODEL_PATH: no file {file}")
     known = resolve_file(file, name)
-    if known is None or not is_intact(known):
-        fault = _register(file, name)
-        known = resolve_file(file, name)
-        if known is None or fault is not None:
-            raise CannotStart(f"BIREFNET_MODEL_PATH: {fault}")
-    return known
-
-
-def _register(file: Path, name: str | None) -> str | None:
-    """Register a file elsewhere; what went wrong there, or None."""
-    root = Path(models.__file__).parents[1]  # where `-m models` is found, in a Bento as well
-    command = [sys.executable, "-m", "models.store.register", str(file), *([name] if name else [])]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode == 0:
-        return None
-    if done.returncode < 0:  # it had no last word: what it wrote before are warnings
-        why = ", probably for want of memory" if -done.returncode == signal.SIGKILL else ""
-        return f"registering {file.name} was killed by signal {-done.returncode}{why}"
-    lines = done.stderr.strip().splitlines()
-    return lines[-1] if lines else f"{file.name} could not be registered"
+    if known is not None and is_intact(known):
+        return known
+    try:
+        arguments = [str(file), *([name] if name else [])]
+        run_worker(f"registering {file.name}", "models.store.register", arguments)
+    except WorkerFailed as failed:
+        raise CheckpointError(f"BIREFNET_MODEL_PATH: {failed}") from failed
+    registered = resolve_file(file, name)
+    if registered is None:
+        raise CheckpointError(f"BIREFNET_MODEL_PATH: the model store did not keep {file.name}")
+    return registered
 
 
 def check_address(host: str, port: int) -> None:

@@ -20,7 +20,7 @@ from models.birefnet.mismatch import explain
 from models.birefnet.network import BiRefNet, build_birefnet
 from models.catalog import CATALOG
 from models.errors import CheckpointMismatch
-from models.file_format import is_safetensors, refuse_other_kinds
+from models.file_format import FileFormat, format_of
 from models.spec import BiRefNetNetwork, ModelSpec
 
 StateDict = dict[str, Tensor]
@@ -52,12 +52,15 @@ _NEWER_PICKLE = re.compile(r"Unsupported operand 14[0-9]|Unsupported operand 15[
 _COUNTER = ".num_batches_tracked"
 
 
-def load_birefnet(file: Path, spec: ModelSpec | None = None) -> BiRefNet:
+def load_birefnet(
+    file: Path, spec: ModelSpec | None = None, file_format: FileFormat | None = None
+) -> BiRefNet:
     """Load a checkpoint into the network it was trained in.
 
     Args:
         file: A `.safetensors` or `.pth` file; its content decides, not its name.
         spec: The model it is meant to be, whose backbone it must then have; None takes any.
+        file_format: What `format_of` said of it; None asks.
 
     Returns:
         The network in float32 and eval mode, without gradients. Its weights may be mapped from the
@@ -67,7 +70,7 @@ def load_birefnet(file: Path, spec: ModelSpec | None = None) -> BiRefNet:
         CheckpointMismatch: If it is no checkpoint of this network or of that model; says what it is
             instead, and which keys are to blame.
     """
-    state = read_state_dict(file)
+    state = read_state_dict(file, file_format)
     backbone = backbone_of(state, file.name)
     with torch.device("meta"):  # no memory, no time for weights that are replaced at once
         network = build_birefnet(backbone)
@@ -83,11 +86,12 @@ def load_birefnet(file: Path, spec: ModelSpec | None = None) -> BiRefNet:
     return network.requires_grad_(False).eval()
 
 
-def read_state_dict(file: Path) -> StateDict:
+def read_state_dict(file: Path, file_format: FileFormat | None = None) -> StateDict:
     """Read the tensors of a checkpoint, and nothing but tensors.
 
     Args:
         file: A `.safetensors` or `.pth` file; its content decides, not its name.
+        file_format: What `format_of` said of it; None asks.
 
     Returns:
         Tensors by the published keys, without the prefixes of training tools; floats as float32,
@@ -96,9 +100,9 @@ def read_state_dict(file: Path) -> StateDict:
     Raises:
         CheckpointMismatch: If the file is something else, cut short, or holds NaN or infinity.
     """
-    refuse_other_kinds(file)
+    file_format = file_format or format_of(file)
     try:
-        return _read_tensors(file)
+        return _read_tensors(file, file_format)
     except CheckpointMismatch:
         raise
     except pickle.UnpicklingError as refused:
@@ -117,8 +121,8 @@ def read_state_dict(file: Path) -> StateDict:
         ) from broken
 
 
-def _read_tensors(file: Path) -> StateDict:
-    tensors = _unwrap(_read(file), file)
+def _read_tensors(file: Path, file_format: FileFormat) -> StateDict:
+    tensors = _unwrap(_read(file, file_format), file)
     odd = next((key for key, tensor in tensors.items() if not _is_plain(tensor)), None)
     if odd is not None:
         raise CheckpointMismatch(f"{file.name} holds in {odd} no plain tensor of real numbers")
@@ -177,11 +181,11 @@ def _check_backbone(file: Path, backbone: str, spec: ModelSpec) -> None:
     )
 
 
-def _read(file: Path) -> Any:
+def _read(file: Path, file_format: FileFormat) -> Any:
     """Whatever the file holds, opened by the format it is in."""
-    if is_safetensors(file):
+    if file_format is FileFormat.SAFETENSORS:
         return load_file(file)
-    if zipfile.is_zipfile(file) and file.suffix != _SAFETENSORS_SUFFIX:
+    if file_format is FileFormat.ZIP and file.suffix != _SAFETENSORS_SUFFIX:
         with zipfile.ZipFile(file) as archive:  # mapped, packed bytes would be taken for numbers
             stored = all(item.compress_type == zipfile.ZIP_STORED for item in archive.infolist())
         return torch.load(file, map_location="cpu", weights_only=True, mmap=stored)

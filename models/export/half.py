@@ -7,14 +7,13 @@ goes to standard output as JSON.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from models.catalog import IMAGENET_MEAN, IMAGENET_STD
 from models.installs import torch_or_say_so
 from models.spec import InputSpec
-from models.worker import end_with, run_telling
+from models.worker import run_main, run_telling
 
 
 def export_half(checkpoint: Path, height: int, width: int, file: Path) -> None:
@@ -46,5 +45,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    end_with(int(sys.argv.pop()))
-    sys.exit(main(sys.argv[1:]))
+    run_main(main)

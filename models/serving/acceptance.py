@@ -7,7 +7,6 @@ precision's range, a plan of another network. So its mattes are compared before 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from models.arrays import U8Array
-from models.artifacts import GRAPH_VERSION
+from models.artifacts import GRAPH_VERSION, replacing
 from models.engine import Engine, batch_sizes
 from models.errors import EngineIncompatible, OutOfDeviceMemory
 
-_PHOTOGRAPHS = Path(__file__).parent / "golden"
+_PHOTOGRAPHS = Path(__file__).parent / "reference"
 # Levels of 255. Half precision with float32 coordinates was off by 0.3 on average where every
 # rounding reaches the end (seeded weights, PyTorch on a CPU); a wrong kernel is off by tens.
 _MEAN_LIMIT = 2.0
@@ -32,7 +31,7 @@ _FAR_SHARE = 0.999
 
 
 @dataclass(frozen=True)
-class GateReport:
+class AcceptanceReport:
     """How far an engine is from the reference, in levels of 255, at its worst batch size.
 
     Attributes:
@@ -58,7 +57,7 @@ class GateReport:
         )
 
 
-def check_engine(engine: Engine, pictures: U8Array, reference: U8Array) -> GateReport:
+def check_engine(engine: Engine, pictures: U8Array, reference: U8Array) -> AcceptanceReport:
     """Compare an engine's mattes with the reference's, at every batch size it has kernels for.
 
     Args:
@@ -77,9 +76,9 @@ def check_engine(engine: Engine, pictures: U8Array, reference: U8Array) -> GateR
         (difference.mean(), np.quantile(difference, _FAR_SHARE), difference.max())
         for difference in _differences(engine, pictures, reference)
     ]
-    report = GateReport(*np.max(figures, axis=0).tolist())
+    report = AcceptanceReport(*np.max(figures, axis=0).tolist())
     if not report.passed:
-        raise EngineIncompatible(f"{engine.info.name} fails its golden pictures: {report}")
+        raise EngineIncompatible(f"{engine.info.name} fails its reference pictures: {report}")
     return report
 
 
@@ -99,7 +98,7 @@ def _differences(
         yield np.abs(mattes.astype(np.int16) - reference[batch]).astype(np.float32)
 
 
-def golden_file(folder: Path, made_of: str, pictures: U8Array) -> Path:
+def reference_file(folder: Path, made_of: str, pictures: U8Array) -> Path:
     """Where the reference's mattes are kept.
 
     Args:
@@ -111,7 +110,7 @@ def golden_file(folder: Path, made_of: str, pictures: U8Array) -> Path:
     return folder / f"{made_of[:32]}-g{GRAPH_VERSION}-{known[:16]}.npy"
 
 
-def golden_pictures(height: int, width: int) -> U8Array:
+def reference_pictures(height: int, width: int) -> U8Array:
     """The photographs as model inputs ``[2, H, W, 3]``, RGB."""
     files = sorted(_PHOTOGRAPHS.glob("*.jpg"))
     pictures = [cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR) for file in files]
@@ -123,13 +122,15 @@ def golden_pictures(height: int, width: int) -> U8Array:
     return np.stack(sized).astype(np.uint8)
 
 
-def golden_mattes(pictures: U8Array, open_reference: Callable[[], Engine], kept: Path) -> U8Array:
+def reference_mattes(
+    pictures: U8Array, open_reference: Callable[[], Engine], kept: Path
+) -> U8Array:
     """The reference's mattes; made once per model, since float32 on a CPU takes its time.
 
     Args:
         pictures: Model inputs ``[N, H, W, 3]``.
         open_reference: Opens the model in float32 on the CPU.
-        kept: File they are kept in; see `golden_file`.
+        kept: File they are kept in; see `reference_file`.
 
     Returns:
         Mattes ``[N, H, W]``.
@@ -144,7 +145,6 @@ def golden_mattes(pictures: U8Array, open_reference: Callable[[], Engine], kept:
     finally:
         engine.close()
     kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    unfinished = kept.with_suffix(f".{os.getpid()}.part.npy")
-    np.save(unfinished, mattes)
-    unfinished.replace(kept)
+    with replacing(kept) as unfinished, unfinished.open("wb") as file:
+        np.save(file, mattes)
     return mattes

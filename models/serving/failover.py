@@ -14,13 +14,14 @@ from threading import Lock
 
 from models.arrays import U8Array
 from models.artifacts import ModelFiles
-from models.engine import CPU_ENGINES, Engine, EngineConfig, open_engine
+from models.engine import CPU_ENGINES, Engine, EngineConfig, EngineInfo, open_engine
 from models.errors import (
     EngineError,
     EngineUnavailable,
     InferenceFailed,
     NetworkOverflowed,
     OutOfDeviceMemory,
+    Shortage,
 )
 from models.serving.predictor import MattePredictor
 from models.spec import Precision
@@ -31,26 +32,26 @@ _FAILURES_TO_MAKE_WAY = 3
 
 
 @dataclass(frozen=True)
-class Outcome:
+class BatchOutcome:
     """A batch's mattes and how they came about.
 
     Attributes:
         alphas: Alpha mattes ``[N, H, W]``.
-        engine: Engine and precision that made them, such as `tensorrt f16`.
-        retried_on_cpu: Whether the device failed and the CPU made them.
+        engine: What made them.
+        retried_on_cpu: Whether the GPU failed and the CPU made them.
     """
 
     alphas: U8Array
-    engine: str
+    engine: EngineInfo
     retried_on_cpu: bool = False
 
 
-class EngineChain:
+class FailoverPredictor:
     """The engine that serves, and the CPU engine behind it.
 
     Args:
-        engine: What serves first; the chain closes it.
-        open_spare: Opens the CPU engine that stands in; called when it is first needed.
+        engine: What serves first; the predictor closes it.
+        open_fallback: Opens the CPU engine that stands in; called when it is first needed.
         height: Rows of the model input, in pixels.
         width: Columns of the model input, in pixels.
 
@@ -59,12 +60,12 @@ class EngineChain:
     """
 
     def __init__(
-        self, engine: Engine, open_spare: Callable[[], Engine], height: int, width: int
+        self, engine: Engine, open_fallback: Callable[[], Engine], height: int, width: int
     ) -> None:
         self._shape = height, width
         self._predictor = self._warm(engine)
-        self._open_spare = open_spare
-        self._spare: MattePredictor | None = None
+        self._open_fallback = open_fallback
+        self._fallback: MattePredictor | None = None
         self._one_at_a_time = Lock()
         self._device_failures = 0
         self._made_way: list[str] = []
@@ -83,10 +84,10 @@ class EngineChain:
     def notes(self) -> list[str]:
         """Why less serves than might."""
         failures = self._device_failures
-        failing = [f"{label_of(self.engine)} fails; the CPU stands in"] if failures else []
+        failing = [f"{self.engine.info.label} fails; the CPU stands in"] if failures else []
         return [*self._made_way, *failing]
 
-    def predict(self, batch: U8Array) -> Outcome:
+    def predict(self, batch: U8Array) -> BatchOutcome:
         """Run a batch of any size.
 
         Args:
@@ -105,7 +106,7 @@ class EngineChain:
             except InferenceFailed as failure:
                 return self._retry(batch, failure)
             self._device_failures = 0
-            return Outcome(alphas, label_of(engine))
+            return BatchOutcome(alphas, engine.info)
 
     def swap(self, engine: Engine) -> None:
         """Let another engine take over, once it is warm and no batch is under way.
@@ -128,8 +129,8 @@ class EngineChain:
         """Close every engine. May be called twice."""
         with self._one_at_a_time:
             self._predictor.close()
-            if self._spare is not None:
-                self._spare.close()
+            if self._fallback is not None:
+                self._fallback.close()
 
     def _warm(self, engine: Engine) -> MattePredictor:
         """A predictor that has run; where it cannot, its engine is closed."""
@@ -141,38 +142,38 @@ class EngineChain:
             raise
         return predictor
 
-    def _retry(self, batch: U8Array, failure: InferenceFailed) -> Outcome:
+    def _retry(self, batch: U8Array, failure: InferenceFailed) -> BatchOutcome:
         """Once, on the CPU, if it was a device that failed."""
         if self.engine.info.device == "cpu":
             raise failure
-        log.warning("%s failed (%s); the CPU tries", label_of(self.engine), failure)
+        log.warning("%s failed (%s); the CPU tries", self.engine.info.label, failure)
         try:
-            spare = self._spare_predictor()
-            alphas = spare.predict(batch)
+            fallback = self._fallback_predictor()
+            alphas = fallback.predict(batch)
         except (EngineError, InferenceFailed) as also:
             log.error("the CPU engine did not do either: %s", also)
             raise failure from also
         self._predictor.failures_in_a_row = 0
         self._count(failure)
-        return Outcome(alphas, label_of(spare.engine), retried_on_cpu=True)
+        return BatchOutcome(alphas, fallback.engine.info, retried_on_cpu=True)
 
     def _count(self, failure: InferenceFailed) -> None:
         """Three failures in a row that were the device's own: the engine makes way."""
         self._device_failures += not isinstance(failure, OutOfDeviceMemory | NetworkOverflowed)
-        if self._device_failures < _FAILURES_TO_MAKE_WAY or self._spare is None:
+        if self._device_failures < _FAILURES_TO_MAKE_WAY or self._fallback is None:
             return
-        failed, self._predictor, self._spare = self._predictor, self._spare, None
+        failed, self._predictor, self._fallback = self._predictor, self._fallback, None
         self._device_failures = 0
-        name = label_of(failed.engine)
+        name = failed.engine.info.label
         log.error("%s failed %d times in a row and is closed", name, _FAILURES_TO_MAKE_WAY)
-        serves = f"{label_of(self.engine)} serves until the service is started again"
+        serves = f"{self.engine.info.label} serves until the service is started again"
         self._made_way.append(f"{name} kept failing; {serves}")
         failed.close()
 
-    def _spare_predictor(self) -> MattePredictor:
-        if self._spare is None:
-            self._spare = MattePredictor(self._open_spare(), *self._shape)
-        return self._spare
+    def _fallback_predictor(self) -> MattePredictor:
+        if self._fallback is None:
+            self._fallback = MattePredictor(self._open_fallback(), *self._shape)
+        return self._fallback
 
 
 def open_on_cpu(files: ModelFiles, config: EngineConfig, precision: Precision | None) -> Engine:
@@ -198,11 +199,6 @@ def open_on_cpu(files: ModelFiles, config: EngineConfig, precision: Precision | 
     raise EngineUnavailable("; ".join(failures))
 
 
-def label_of(engine: Engine) -> str:
-    """Engine and precision, as health and every answer name them."""
-    return f"{engine.info.name} {engine.info.precision.value}"
-
-
 def _refuse_without_memory(engine: Engine, batch: int) -> None:
     """Look before the work whether the device has the memory: other processes use it too.
 
@@ -211,8 +207,5 @@ def _refuse_without_memory(engine: Engine, batch: int) -> None:
     """
     headroom = engine.headroom(batch)
     if headroom is not None and headroom.required_mb > headroom.free_mb:
-        raise OutOfDeviceMemory(
-            f"{headroom.required_mb:.0f} MB are needed, {headroom.free_mb:.0f} MB are free",
-            gpu_memory_required_mb=round(headroom.required_mb),
-            gpu_memory_available_mb=round(headroom.free_mb),
-        )
+        shortage = Shortage(headroom.required_mb * 2**20, headroom.free_mb * 2**20)
+        raise OutOfDeviceMemory(str(shortage), **shortage.fields)

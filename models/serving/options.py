@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from models.engine import EngineConfig
+from models.engine import EngineConfig, why_no_gpu
 from models.spec import ModelSpec, Precision
 
 CUDA_BATCH = 8
 # A CPU gains 6% from a batch of four and pays for it in memory: larger batches only share the hop.
 _CPU_BATCH = 1
+_CPU_ADAPTIVE_BATCH = 4
 # Half precision where the gate lets it pass, whatever a CPU makes of the model.
 _CUDA_PRECISIONS = (Precision.F16, Precision.F32)
 
@@ -41,6 +42,12 @@ class EngineOptions:
     pin_memory: bool
     cudnn_benchmark: bool
     cache_dir: Path
+
+    @property
+    def adaptive_batch(self) -> int:
+        """How many pictures may wait to travel together."""
+        on_gpu = self.device != "cpu" and why_no_gpu() is None
+        return self.batch_size or (CUDA_BATCH if on_gpu else _CPU_ADAPTIVE_BATCH)
 
     def config(self, spec: ModelSpec, on_cpu: bool) -> EngineConfig:
         """How to open an engine of a model, on the CPU or on a GPU."""

@@ -1,4 +1,4 @@
-"""Settings and a model in, the engines it is served with out: opened, gated, built meanwhile.
+"""The engines a model is served with: opened, compared with the reference, built meanwhile.
 
 The order is TensorRT, PyTorch on the same device, the CPU. What is better than what serves, but not
 built yet, is built in a process of its own and takes over between two batches.
@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from importlib.util import find_spec
 from threading import Event, Thread
-from typing import Any
 
 from models.arrays import U8Array
-from models.artifacts import sha256_of
-from models.engine import CPU_ENGINES, Engine, EngineConfig, open_engine
-from models.engines.trt.build import PlanMaker
-from models.engines.trt.open import MACHINE, build_tensorrt, lack_of_tensorrt
+from models.engine import (
+    CPU_ENGINES,
+    ENGINES,
+    GPU_ENGINES,
+    TENSORRT,
+    Engine,
+    EngineBuild,
+    EngineConfig,
+    make_build,
+    open_engine,
+    why_no_gpu,
+    why_not,
+)
 from models.errors import (
     EngineBuildFailed,
     EngineIncompatible,
@@ -24,16 +31,22 @@ from models.errors import (
     EngineUnavailable,
     ModelError,
 )
-from models.serving.acceptance import check_engine, golden_file, golden_mattes, golden_pictures
-from models.serving.failover import EngineChain, Outcome, open_on_cpu
+from models.serving.acceptance import (
+    check_engine,
+    reference_file,
+    reference_mattes,
+    reference_pictures,
+)
+from models.serving.failover import BatchOutcome, FailoverPredictor, open_on_cpu
 from models.serving.options import EngineOptions
+from models.serving.status import EngineStatus
 from models.spec import Precision
 from models.store.registered import RegisteredModel
 
 log = logging.getLogger(__name__)
 
 FAKE_NOTE = "BIREFNET_ENGINE=fake: no model runs, mattes are made up"
-_LAST_WORDS_S = 10.0  # what of a build cannot be ended at once is not waited for any longer
+_END_OF_BUILD_S = 10.0  # a build that takes longer to end is not waited for
 
 
 class ServedEngines:
@@ -52,11 +65,11 @@ class ServedEngines:
         self._notes = [FAKE_NOTE] if options.engine == "fake" else []
         self._stands_in = False
         self._building: str | None = None
-        self._maker: PlanMaker | None = None
+        self._build: EngineBuild | None = None
         self._closing = Event()
         self._builder: Thread | None = None
         options.cache_dir.mkdir(parents=True, exist_ok=True)
-        self._chain = self._open_chain()
+        self._predictor = self._open_best()
         if self._building is not None:
             self._builder = Thread(target=self._build_and_take_over, name="build", daemon=True)
             self._builder.start()
@@ -64,46 +77,43 @@ class ServedEngines:
     @property
     def engine(self) -> Engine:
         """What serves now."""
-        return self._chain.engine
+        return self._predictor.engine
 
-    def predict(self, batch: U8Array) -> Outcome:
-        """Make mattes; see `models.serving.failover.EngineChain`."""
-        return self._chain.predict(batch)
+    def predict(self, batch: U8Array) -> BatchOutcome:
+        """Make mattes; see `models.serving.failover.FailoverPredictor`."""
+        return self._predictor.predict(batch)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> EngineStatus:
         """What really runs, and why it is not what was asked for."""
         engine = self.engine  # one and the same, whatever takes over meanwhile
         info, headroom = engine.info, engine.headroom(1)
-        building = self._building if info.name != "tensorrt" else None
+        building = None if info.is_tensorrt else self._building
         meanwhile = [f"{building}; {info.name} serves meanwhile"] if building else []
-        return {
-            "engine": info.name,
-            "runtime": info.runtime,
-            "device": info.device,
-            "precision": info.precision.value,
-            "failures_in_a_row": self._chain.failures_in_a_row,
-            "gpu_memory_free_mb": round(headroom.free_mb, 1) if headroom else 0.0,
-            "graph_present": self._model.files.graph.is_file(),
-            "notes": [*self._notes, *self._chain.notes, *meanwhile],
-        }
+        return EngineStatus(
+            engine=info,
+            failures_in_a_row=self._predictor.failures_in_a_row,
+            gpu_memory_free_mb=round(headroom.free_mb, 1) if headroom else 0.0,
+            graph_present=self._model.files.graph.is_file(),
+            notes=(*self._notes, *self._predictor.notes, *meanwhile),
+        )
 
     def close(self) -> None:
         """End a build, close every engine."""
         self._closing.set()
-        if self._maker is not None:
-            self._maker.cancel()
+        if self._build is not None:
+            self._build.cancel()
         if self._builder is not None:
-            self._builder.join(_LAST_WORDS_S)
-        self._chain.close()
+            self._builder.join(_END_OF_BUILD_S)
+        self._predictor.close()
 
     def _candidates(self) -> Iterator[str]:
         """Engines to try, best first."""
         options = self._options
-        if options.engine not in ("auto", "tensorrt"):
+        if options.engine not in ("auto", TENSORRT):
             yield options.engine
             return
-        wants_tensorrt = options.engine == "tensorrt" or options.use_tensorrt is True
-        problem = "BIREFNET_DEVICE=cpu" if options.device == "cpu" else MACHINE.probe()
+        wants_tensorrt = options.engine == TENSORRT or options.use_tensorrt is True
+        problem = "BIREFNET_DEVICE=cpu" if options.device == "cpu" else why_no_gpu()
         if problem is None:
             yield from self._gpu_candidates(wants_tensorrt)
             self._notes.append("a GPU is here, and no engine for it opened")
@@ -113,23 +123,27 @@ class ServedEngines:
         yield from CPU_ENGINES
 
     def _gpu_candidates(self, wants_tensorrt: bool) -> Iterator[str]:
-        """TensorRT where it is installed and not forbidden, then PyTorch where it can run this."""
-        allowed = self._options.use_tensorrt is not False
-        lacking = lack_of_tensorrt()
-        if wants_tensorrt and lacking:
-            self._notes.append(lacking)
-        if allowed and not lacking:
-            yield "tensorrt"
-        if self._model.files.checkpoint is not None and find_spec("torch") is not None:
-            yield "pytorch"
-        if allowed and lacking and lacking not in self._notes:
-            self._notes.append(lacking)
+        """Those that are installed, not forbidden, and run what the model comes in."""
+        lacking = []
+        for name in GPU_ENGINES:
+            if ENGINES[name].needs_checkpoint and self._model.files.checkpoint is None:
+                continue
+            if name == TENSORRT and self._options.use_tensorrt is False:
+                continue
+            reason = why_not(name)
+            if reason is None:
+                yield name
+            elif name == TENSORRT and wants_tensorrt:
+                self._notes.append(reason)
+            elif name == TENSORRT:  # worth a note only where nothing else runs on the GPU
+                lacking.append(reason)
+        self._notes += lacking
 
-    def _open_chain(self) -> EngineChain:
-        """A chain that begins with the best engine that opens now, and is warm."""
+    def _open_best(self) -> FailoverPredictor:
+        """A predictor that begins with the best engine that opens now, and is warm."""
         for name in self._candidates():
             try:
-                return self._chain_from(self._open_or_build(name))
+                return self._predictor_of(self._open_or_build(name))
             except EngineNotBuilt as missing:
                 log.warning("%s", missing)
                 self._plan_a_build()
@@ -138,11 +152,11 @@ class ServedEngines:
         if not self._stands_in or self._options.precision is None:
             raise EngineUnavailable(f"no engine could be opened: {'; '.join(self._notes)}")
         self._notes.append(f"BIREFNET_PRECISION={self._options.precision.value} needs the GPU")
-        return self._chain_from(self._open_spare())
+        return self._predictor_of(self._open_fallback())
 
-    def _chain_from(self, engine: Engine) -> EngineChain:
+    def _predictor_of(self, engine: Engine) -> FailoverPredictor:
         size = self._model.spec.input
-        return EngineChain(engine, self._open_spare, size.height, size.width)
+        return FailoverPredictor(engine, self._open_fallback, size.height, size.width)
 
     def _open_or_build(self, name: str) -> Engine:
         """One engine, built first if `BIREFNET_BUILD_ENGINE` says that all shall wait for it."""
@@ -152,13 +166,13 @@ class ServedEngines:
             if self._options.build_engine != "block":
                 raise
         try:
-            return self._build()
+            return self._build_engine()
         finally:
             self._building = None
 
     def _open(self, name: str) -> Engine:
         """One engine; a GPU's only if its mattes are right."""
-        on_cpu = name in CPU_ENGINES or self._options.device == "cpu" or MACHINE.probe() is not None
+        on_cpu = name in CPU_ENGINES or self._options.device == "cpu" or why_no_gpu() is not None
         engine = open_engine(name, self._model.files, self._config(on_cpu))
         if engine.info.device == "cuda":
             try:
@@ -168,7 +182,7 @@ class ServedEngines:
                 raise
         return engine
 
-    def _open_spare(self) -> Engine:
+    def _open_fallback(self) -> Engine:
         """The CPU engine that stands in for a GPU's, in a precision the CPU has."""
         return open_on_cpu(self._model.files, self._config(on_cpu=True), None)
 
@@ -180,16 +194,18 @@ class ServedEngines:
             InferenceFailed: If it fails.
         """
         files, config = self._model.files, self._config(on_cpu=True)
-        made_of = sha256_of(files.checkpoint or files.graph)
-        pictures = golden_pictures(config.height, config.width)
-        kept = golden_file(self._options.cache_dir / "golden", made_of, pictures)
-        reference = golden_mattes(pictures, lambda: open_on_cpu(files, config, Precision.F32), kept)
+        made_of = files.sha256_of(files.checkpoint or files.graph)
+        pictures = reference_pictures(config.height, config.width)
+        kept = reference_file(self._options.cache_dir / "reference", made_of, pictures)
+        reference = reference_mattes(
+            pictures, lambda: open_on_cpu(files, config, Precision.F32), kept
+        )
         try:
             report = check_engine(engine, pictures, reference)
         except EngineIncompatible as wrong:
             self._notes.append(str(wrong))
             raise
-        log.info("%s passes its golden pictures: %s", engine.info.name, report)
+        log.info("%s passes its reference pictures: %s", engine.info.name, report)
 
     def _plan_a_build(self) -> None:
         """Have a missing engine built later, or say how to."""
@@ -202,27 +218,28 @@ class ServedEngines:
     def _build_and_take_over(self) -> None:
         """In a thread of its own, while another engine serves; nothing escapes into it."""
         try:
-            engine = self._build()
+            engine = self._build_engine()
             if self._closing.is_set():
                 engine.close()
                 return
-            self._chain.swap(engine)
+            self._predictor.swap(engine)
         except Exception as failure:
             if not self._closing.is_set():
-                self._note_refusal("tensorrt", failure)
+                self._note_refusal(TENSORRT, failure)
         else:
             self._notes = []  # what they explained is over
             log.info("TensorRT took over")
         finally:
             self._building = None
 
-    def _build(self) -> Engine:
+    def _build_engine(self) -> Engine:
         """Build and open."""
-        self._maker = PlanMaker(self._options.cache_dir, self._tell_progress)
+        config = self._config(on_cpu=False)
+        self._build = make_build(TENSORRT, self._model.files, config, self._tell_progress)
         if self._closing.is_set():
-            self._maker.cancel()
-        build_tensorrt(self._model.files, self._config(on_cpu=False), self._maker)
-        return self._open("tensorrt")
+            self._build.cancel()
+        self._build.run()
+        return self._open(TENSORRT)
 
     def _note_refusal(self, name: str, refused: Exception) -> None:
         """The whole story to the log; to health, which anybody may read, what it is about."""

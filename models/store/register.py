@@ -1,14 +1,14 @@
-"""A checkpoint in, an entry of the BentoML model store out: exported once, whoever asks.
+"""Registers a checkpoint in the BentoML model store: exported once, whoever asks.
 
-`python -m models.store.register FILE` does it in a process of its own, for a service that must not
-hold PyTorch in its memory.
+`python -m models.store.register FILE` is a child process of a service that must not hold PyTorch in
+its memory.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,10 +18,10 @@ from filelock import FileLock, Timeout
 from models.artifacts import GRAPH_VERSION, sha256_of
 from models.catalog import custom_birefnet, find
 from models.checkpoints.provenance import read_provenance
-from models.errors import BackgroundRemovalError, CheckpointError
-from models.file_format import refuse_other_kinds
+from models.errors import CheckpointError
+from models.file_format import FileFormat, format_of
 from models.installs import torch_or_say_so
-from models.spec import ModelSpec
+from models.spec import BiRefNetNetwork, ModelSpec
 from models.store.entries import COMPLETE, new_entry
 from models.store.manifest import Manifest
 from models.store.registered import (
@@ -32,17 +32,60 @@ from models.store.registered import (
     open_entry,
     version_of,
 )
+from models.worker import run_main, run_telling
 
 LOCK_TIMEOUT_S = 600.0
 _LABELS = {"product": "background-removal"}
 
 
-def register(spec: ModelSpec, checkpoint: Path) -> RegisteredModel:
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file of weights and what it was found to be; each is asked once.
+
+    Attributes:
+        file: The file.
+        spec: The model it shall be registered as.
+        sha256: Its hash.
+        file_format: Its format; None of a model that is published as a graph.
+    """
+
+    file: Path
+    spec: ModelSpec
+    sha256: str
+    file_format: FileFormat | None
+
+
+def identify(file: Path, name: str | None = None) -> Checkpoint:
+    """Say which model a file is: by its hash, else by its name, else as a BiRefNet of your own.
+
+    Args:
+        file: The file.
+        name: The model it must be registered as, or None. Whether the file is that model is for
+            `register` to find out, as it is of a file that has a model's name.
+
+    Raises:
+        CheckpointMismatch: If it is no checkpoint of any kind known here.
+        ModelNotFound: If no model has that name.
+        EngineUnavailable: If that takes PyTorch, and it is not installed.
+    """
+    sha256 = sha256_of(file)
+    spec = find(name) if name is not None else catalogued(file, sha256)
+    if spec is not None:
+        is_birefnet = isinstance(spec.network, BiRefNetNetwork)
+        return Checkpoint(file, spec, sha256, format_of(file) if is_birefnet else None)
+    file_format = format_of(file)
+    with torch_or_say_so():
+        from models.birefnet.checkpoint import backbone_of, read_state_dict
+
+        backbone = backbone_of(read_state_dict(file, file_format), file.name)
+    return Checkpoint(file, custom_birefnet(backbone), sha256, file_format)
+
+
+def register(checkpoint: Checkpoint) -> RegisteredModel:
     """Put a checkpoint into the store as a graph with uint8 in and out; once, whoever asks.
 
     Args:
-        spec: The model.
-        checkpoint: Its file.
+        checkpoint: What `identify` said of a file.
 
     Returns:
         The registered model, made of exactly this file.
@@ -51,10 +94,10 @@ def register(spec: ModelSpec, checkpoint: Path) -> RegisteredModel:
         CheckpointError: If the file is not the model's, or another registration does not end.
         EngineUnavailable: If the file needs PyTorch, and that is not installed.
     """
-    sha256 = sha256_of(checkpoint)
+    spec, sha256 = checkpoint.spec, checkpoint.sha256
     if spec.sha256 not in (None, sha256):
         raise CheckpointError(
-            f"{checkpoint.name} is not {spec.name} of the catalogue, its SHA-256 differs; "
+            f"{checkpoint.file.name} is not {spec.name} of the catalogue, its SHA-256 differs; "
             f"to fetch that one: make model MODEL={spec.name}"
         )
     with _one_at_a_time():
@@ -63,65 +106,41 @@ def register(spec: ModelSpec, checkpoint: Path) -> RegisteredModel:
         if known is not None and is_intact(known):
             (folder / COMPLETE).touch()  # registered last: this is what its name stands for now
             return known
-        _export_into_store(spec, checkpoint, sha256)
+        _export_into_store(checkpoint)
         registered = open_entry(folder, spec)
     if registered is None:
         raise CheckpointError(f"the model store did not keep {spec.name}")
     return registered
 
 
-def identify(checkpoint: Path) -> ModelSpec:
-    """Say which model a file is: by its hash, else by its name, else as a BiRefNet of your own.
-
-    Args:
-        checkpoint: The file.
-
-    Returns:
-        An entry of the catalogue, or one made for the file. Whether a file of a catalogue's name is
-        that model is for `register` to find out.
-
-    Raises:
-        CheckpointMismatch: If it is no checkpoint of any kind known here.
-        EngineUnavailable: If that takes PyTorch, and it is not installed.
-    """
-    known = catalogued(checkpoint, sha256_of(checkpoint))
-    if known is not None:
-        return known
-    refuse_other_kinds(checkpoint)
-    with torch_or_say_so():
-        from models.birefnet.checkpoint import backbone_of, read_state_dict
-
-        return custom_birefnet(backbone_of(read_state_dict(checkpoint), checkpoint.name))
-
-
-def _export_into_store(spec: ModelSpec, checkpoint: Path, sha256: str) -> None:
+def _export_into_store(checkpoint: Checkpoint) -> None:
     # Imported here: the processes that only resolve a model have no use for ONNX in memory.
     from models.export.graphs import export
 
-    name = spec.name.lower()
-    with torch_or_say_so(), new_entry(name, version_of(sha256), _LABELS) as stored:
+    name, version = checkpoint.spec.name.lower(), version_of(checkpoint.sha256)
+    with torch_or_say_so(), new_entry(name, version, _LABELS) as stored:
         folder = Path(stored.path)
-        export(checkpoint, spec, folder)
-        manifest = _manifest(spec, sha256, _origin(spec, checkpoint, sha256), folder)
-        stored.info.metadata.update(manifest.as_metadata())
+        export(checkpoint.file, checkpoint.spec, folder, checkpoint.file_format)
+        stored.info.metadata.update(_manifest(checkpoint, folder).as_metadata())
 
 
-def _origin(spec: ModelSpec, checkpoint: Path, sha256: str) -> str:
+def _origin(checkpoint: Checkpoint) -> str:
     """Where a checkpoint came from, if the folder it lies in knows."""
-    record = read_provenance(checkpoint.parent, spec.name)
-    if record is not None and record.sha256 == sha256:
+    record = read_provenance(checkpoint.file.parent, checkpoint.spec.name)
+    if record is not None and record.sha256 == checkpoint.sha256:
         return str(record)
-    return "the catalogue" if spec.sha256 else f"file@{checkpoint.name}"
+    return "the catalogue" if checkpoint.spec.sha256 else f"file@{checkpoint.file.name}"
 
 
-def _manifest(spec: ModelSpec, sha256: str, origin: str, folder: Path) -> Manifest:
+def _manifest(checkpoint: Checkpoint, folder: Path) -> Manifest:
+    spec = checkpoint.spec
     return Manifest(
         model=spec.name,
         architecture=spec.architecture,
-        checkpoint_sha256=sha256,
+        checkpoint_sha256=checkpoint.sha256,
         files={file.name: sha256_of(file) for file in sorted(folder.iterdir()) if file.is_file()},
         graph_version=GRAPH_VERSION,
-        origin=origin,
+        origin=_origin(checkpoint),
         backbone=spec.backbone,
         height=spec.input.height,
         width=spec.input.width,
@@ -146,15 +165,13 @@ def _one_at_a_time() -> Iterator[None]:
 
 def main(arguments: list[str]) -> int:
     """Register one file; with a second argument, as the model of that name."""
-    checkpoint = Path(arguments[0])
-    try:
-        spec = find(arguments[1]) if arguments[1:] else identify(checkpoint)
-        register(spec, checkpoint)
-    except BackgroundRemovalError as failure:
-        print(failure, file=sys.stderr)
-        return 1
-    return 0
+    file, name = Path(arguments[0]), arguments[1] if arguments[1:] else None
+    return run_telling(lambda: _register(file, name))
+
+
+def _register(file: Path, name: str | None) -> None:
+    register(identify(file, name))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_main(main)

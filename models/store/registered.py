@@ -56,8 +56,8 @@ def resolve(name: str) -> RegisteredModel:
         if registered is None:
             raise ModelNotFound(_how_to_get(name))
         return registered
-    if frozen := _frozen_models():
-        return _frozen(frozen)
+    if bundled := _bundled_models():
+        return _bundled(bundled)
     found = [model for spec in CATALOG.values() if (model := _newest(spec)) is not None]
     if not found:
         raise ModelNotFound("no model is registered; run: make model")
@@ -81,6 +81,14 @@ def resolve_file(checkpoint: Path, name: str | None = None) -> RegisteredModel |
     return next((model for model in opened if model), None)
 
 
+def resolve_tag(tag: str) -> RegisteredModel | None:
+    """Find the registered model of an exact tag; None if it is not there."""
+    name, _, version = tag.partition(":")
+    spec = next((spec for spec in CATALOG.values() if spec.name.lower() == name), None)
+    opened = (open_entry(folder / name / version, spec) for folder in model_folders())
+    return next((model for model in opened if model), None)
+
+
 def catalogued(checkpoint: Path, sha256: str) -> ModelSpec | None:
     """Which model of the catalogue a file is, by its hash, else by its name; None for none."""
     return find_by_hash(sha256) or CATALOG.get(checkpoint.stem)
@@ -91,7 +99,7 @@ def is_intact(registered: RegisteredModel) -> bool:
     folder = registered.files.graph.parent
     return all(
         (folder / name).is_file() and sha256_of(folder / name) == sha256
-        for name, sha256 in _manifest_of(folder).files.items()
+        for name, sha256 in registered.files.digests.items()
     )
 
 
@@ -106,12 +114,12 @@ def version_of(sha256: str) -> str:
 
 
 def _newest(spec: ModelSpec) -> RegisteredModel | None:
-    """Of all that fits a catalogue entry what is frozen, else what was registered last."""
-    pattern, frozen = f"{spec.name.lower()}/*-g{GRAPH_VERSION}/{COMPLETE}", _frozen_models()
+    """Of all that fits a catalogue entry what is bundled, else what was registered last."""
+    pattern, bundled = f"{spec.name.lower()}/*-g{GRAPH_VERSION}/{COMPLETE}", _bundled_models()
     complete = (mark for folder in model_folders() for mark in folder.glob(pattern))
     best_first = sorted(
         complete,
-        key=lambda mark: (_tag_of(mark.parent) in frozen, mark.stat().st_mtime_ns),
+        key=lambda mark: (_tag_of(mark.parent) in bundled, mark.stat().st_mtime_ns),
         reverse=True,
     )
     return next((model for mark in best_first if (model := open_entry(mark.parent, spec))), None)
@@ -119,29 +127,27 @@ def _newest(spec: ModelSpec) -> RegisteredModel | None:
 
 def _how_to_get(name: str) -> str:
     """What to do about a model that is not there."""
-    if not (frozen := _frozen_models()):
+    if not (bundled := _bundled_models()):
         return f"{name} is not registered; run: make model MODEL={name}"
-    built_with = frozen[0].partition(":")[0]
+    built_with = bundled[0].partition(":")[0]
     return (
         f"this Bento was built with {built_with}, not with {name}; build another with "
         f"make bento MODEL={name} (or make image), or set BIREFNET_MODEL_PATH"
     )
 
 
-def _frozen_models() -> tuple[str, ...]:
+def _bundled_models() -> tuple[str, ...]:
     """Exact tags of the models of our Bento; it may hold TensorRT plans beside them."""
     return tuple(tag for tag in bundled_tags() if not is_plan(tag))
 
 
-def _frozen(tags: tuple[str, ...]) -> RegisteredModel:
+def _bundled(tags: tuple[str, ...]) -> RegisteredModel:
     """The model of a Bento."""
-    specs = {spec.name.lower(): spec for spec in CATALOG.values()}
-    for folder in model_folders():
-        for tag in tags:
-            name, version = tag.split(":")
-            if (model := open_entry(folder / name / version, specs.get(name))) is not None:
-                return model
-    raise ModelNotFound(f"this Bento was built with {tags[0]}, which is not here; import it anew")
+    found = next((model for tag in tags if (model := resolve_tag(tag))), None)
+    if found is None:
+        why = f"this Bento was built with {tags[0]}, which is not here; import it anew"
+        raise ModelNotFound(why)
+    return found
 
 
 def open_entry(folder: Path, spec: ModelSpec | None) -> RegisteredModel | None:
@@ -162,7 +168,7 @@ def open_entry(folder: Path, spec: ModelSpec | None) -> RegisteredModel | None:
     files = ModelFiles.within(folder)
     if not manifest.fits(spec) or not files.graph.is_file():
         return None
-    files = replace(files, plans=plans_of(spec.name))
+    files = replace(files, plans=plans_of(spec.name), digests=manifest.files)
     return RegisteredModel(tag=_tag_of(folder), files=files, spec=spec)
 
 

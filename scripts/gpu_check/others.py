@@ -15,9 +15,9 @@ from models.artifacts import CHECKPOINT_FILE, GRAPH_FILE, ModelFiles
 from models.birefnet import BiRefNet
 from models.catalog import IMAGENET_MEAN, IMAGENET_STD
 from models.engine import Engine, EngineConfig, EngineInfo, Headroom
-from models.engines.trt.build import PlanMaker
+from models.engines.trt.build import PlanBuilder
 from models.engines.trt.library import NAMES, Library, find_libraries
-from models.engines.trt.open import MACHINE, open_order, order_plan
+from models.engines.trt.open import MACHINE, open_requested, request_plan
 from models.errors import EngineIncompatible
 from models.spec import InputSpec, Precision
 
@@ -133,17 +133,17 @@ def build_and_open(library: Library, subject: Subject) -> Engine:
     files = ModelFiles(folder / GRAPH_FILE, checkpoint=folder / CHECKPOINT_FILE)
     save_file(subject.network.state_dict(), folder / CHECKPOINT_FILE)
     config = replace(subject.config, precision=None, cache_dir=folder)
-    order = order_plan(files, config, library, sorted(subject.batches))
-    maker = PlanMaker(folder)
-    maker.plan(order)
-    built = maker.cache.manifest(order.key)
+    request = request_plan(files, config, library, sorted(subject.batches))
+    maker = PlanBuilder(folder)
+    maker.plan(request)
+    built = maker.cache.manifest(request.key)
     subject.note(
         library=library.label,
         build_s=built.build_s,
         plan_mb=round(built.plan_bytes / 1e6, 1),
-        profiles=order.batches,
+        profiles=request.batches,
     )
-    return open_order(order, config)
+    return open_requested(request, config)
 
 
 def _why_no_onnx_runtime(missing: list[str]) -> str | None:

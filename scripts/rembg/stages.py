@@ -22,7 +22,8 @@ import numpy as np
 
 from models.arrays import U8Array
 from models.catalog import find
-from models.spec import InputSpec, ModelSpec
+from models.engine import EngineInfo
+from models.spec import InputSpec, ModelSpec, Precision
 from scripts.measuring.environments import run
 from service.imaging.guard import ImageLimits, inspect
 from service.removal import threads
@@ -74,7 +75,7 @@ class KnownMatte:
     """A matting port that knows the answer."""
 
     def __init__(self, alpha: U8Array) -> None:
-        self._matte = Matte(alpha=alpha, engine="known", inference_ms=0.0)
+        self._matte = Matte(alpha, EngineInfo("known", "none", "cpu", Precision.F32, 1), 0.0)
 
     async def predict(self, model_input: U8Array) -> Matte:
         """The matte, whatever is asked."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from models.catalog import ALIASES
 from models.errors import BackgroundRemovalError
+from models.serving.status import EngineStatus
 from models.spec import ModelSpec
 from service.http.metrics import SlidingHour
 from service.http.schemas import Health, HealthState, ModelFilesStatus, PerformanceMetrics
+from service.removal.ports import InferenceStatus
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +22,7 @@ _FAILURES_TO_BE_UNHEALTHY = 3
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Requested:
     """What the operator asked for.
 
     Attributes:
@@ -37,8 +39,8 @@ class Wanted:
 class InferenceProbe(Protocol):
     """Asks the inference service about itself."""
 
-    async def describe(self) -> Mapping[str, Any]:
-        """Engine, precision, device, failures in a row, free GPU memory, use of the machine.
+    async def describe(self) -> InferenceStatus:
+        """What really runs, and how it fares.
 
         Raises:
             BackgroundRemovalError: If it does not answer.
@@ -65,7 +67,7 @@ class HealthReporter:
     Args:
         probe: Asks the inference service.
         spec: The model that is served.
-        wanted: What the operator asked for.
+        requested: What the operator asked for.
         hour: The last hour's removals.
         is_warm: Whether one full removal has run.
         overdue: Imaging threads past their deadline, and how many there are.
@@ -75,12 +77,12 @@ class HealthReporter:
         self,
         probe: InferenceProbe,
         spec: ModelSpec,
-        wanted: Wanted,
+        requested: Requested,
         hour: SlidingHour,
         is_warm: Callable[[], bool],
         overdue: Callable[[], tuple[int, int]] = lambda: (0, 1),
     ) -> None:
-        self._probe, self._spec, self._wanted, self._hour = probe, spec, wanted, hour
+        self._probe, self._spec, self._requested, self._hour = probe, spec, requested, hour
         self.is_warm, self._overdue = is_warm, overdue
         self._told: HealthState | None = None
 
@@ -91,33 +93,43 @@ class HealthReporter:
     async def check(self) -> Checkup:
         """Ask, judge, tell; a state that differs from the last one is logged."""
         try:
-            engine: Mapping[str, Any] = await self._probe.describe()
-            ailing = self._ailments(engine)
+            inference = await self._probe.describe()
         except BackgroundRemovalError:
-            engine, ailing = {}, ["the inference service does not answer"]
-        lacking = self._shortcomings(engine)
-        tensorrt = engine.get("engine") == "tensorrt"
+            health = self._judged(None, ["the inference service does not answer"], [])
+            return Checkup(health, {})
+        status = inference.status
+        health = self._judged(
+            status, self._unhealthy_reasons(status), self._degraded_reasons(status)
+        )
+        return Checkup(health, inference.usage)
+
+    def _judged(
+        self, status: EngineStatus | None, unhealthy: list[str], degraded: list[str]
+    ) -> Health:
+        """The state of the service by what its engines say, None where they do not answer."""
+        engine = status.engine if status else None
+        tensorrt = engine is not None and engine.is_tensorrt
         health = Health(
-            status="unhealthy" if ailing else "degraded" if lacking else "healthy",
+            status="unhealthy" if unhealthy else "degraded" if degraded else "healthy",
             version=API_VERSION,
             model=self._spec.name,
             architecture=self._spec.network_name,
-            device=engine.get("device", "cpu"),
-            engine=f"{engine.get('engine', 'none')} {engine.get('precision', '')}".strip(),
+            device="cuda" if engine and engine.device == "cuda" else "cpu",
+            engine=engine.label if engine else "none",
             tensorrt_enabled=tensorrt,
-            gpu_memory_free_mb=engine.get("gpu_memory_free_mb", 0.0),
+            gpu_memory_free_mb=status.gpu_memory_free_mb if status else 0.0,
             model_files_status=ModelFilesStatus(
-                checkpoint=bool(engine.get("graph_present")),
-                config=True,
+                checkpoint=status is not None and status.graph_present,
+                config=True,  # the API has the field; what it would hold is compiled in
                 tensorrt_engine=tensorrt,
             ),
             performance_metrics=PerformanceMetrics(**asdict(self._hour.summary())),
-            reasons=[*ailing, *lacking],
-            error=ailing[0] if ailing else None,
-            detail="; ".join(ailing) if ailing else None,
+            reasons=[*unhealthy, *degraded],
+            error=unhealthy[0] if unhealthy else None,
+            detail="; ".join(unhealthy) if unhealthy else None,
         )
         self._tell_of_change(health)
-        return Checkup(health, engine.get("process", {}))
+        return health
 
     def _tell_of_change(self, health: Health) -> None:
         before, self._told = self._told, health.status
@@ -136,36 +148,35 @@ class HealthReporter:
     async def is_ready(self) -> bool:
         """Whether one full removal has run and inference answers now."""
         try:
-            return self.is_warm() and bool(await self._probe.describe())
+            await self._probe.describe()
         except BackgroundRemovalError:
             return False
+        return self.is_warm()
 
-    def _ailments(self, engine: Mapping[str, Any]) -> list[str]:
+    def _unhealthy_reasons(self, status: EngineStatus) -> list[str]:
         """Why nothing can be served."""
         reasons = []
         if not self.is_warm():
             reasons.append("the service is warming up")
-        if engine["failures_in_a_row"] >= _FAILURES_TO_BE_UNHEALTHY:
-            reasons.append(f"the last {engine['failures_in_a_row']} inferences failed")
+        if status.failures_in_a_row >= _FAILURES_TO_BE_UNHEALTHY:
+            reasons.append(f"the last {status.failures_in_a_row} inferences failed")
         overdue, threads = self._overdue()
         if overdue >= threads:
             reasons.append(f"all {threads} imaging threads are past their deadline")
         return reasons
 
-    def _shortcomings(self, engine: Mapping[str, Any]) -> list[str]:
+    def _degraded_reasons(self, status: EngineStatus) -> list[str]:
         """Why less is served than was asked for."""
-        if not engine:
-            return []
-        reasons = list(engine["notes"])
+        reasons = list(status.notes)
         overdue, threads = self._overdue()
         if 0 < overdue < threads:
             reasons.append(f"{overdue} of {threads} imaging threads are past their deadline")
-        if engine["device"] != "cuda":
-            if self._wanted.device == "cuda":
+        if status.engine.device != "cuda":
+            if self._requested.device == "cuda":
                 reasons.append("BIREFNET_DEVICE=cuda, but no GPU engine runs here; the CPU serves")
-            reasons += [f"{name}=true has no effect on a CPU" for name in self._wanted.of_gpu]
-        if self._wanted.model in ALIASES:
-            reasons.append(ALIASES[self._wanted.model].note)
-        if self._wanted.model == "auto" and self._spec.light:
+            reasons += [f"{name}=true has no effect on a CPU" for name in self._requested.of_gpu]
+        if self._requested.model in ALIASES:
+            reasons.append(ALIASES[self._requested.model].note)
+        if self._requested.model == "auto" and self._spec.light:
             reasons.append(f"only a light model is registered: {self._spec.name}, not a BiRefNet")
         return reasons

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -45,15 +45,18 @@ class _PatientArbiter(circus.Arbiter):
         return Arbiter.stop(self)  # not BentoML's, which would remove them here
 
 
-def tame_supervisor(instance: Instance, stop_within_s: float) -> None:
+def tame_supervisor(
+    instance: Instance, stop_within_s: float, environment: Mapping[str, str]
+) -> None:
     """Have the supervisor that BentoML makes next be one of ours.
 
     Args:
         instance: Where sockets and metric files go; removed when the supervisor ends.
         stop_within_s: Seconds after which a worker that does not stop is killed.
+        environment: Variables for the workers alone.
     """
     tempfile.tempdir = str(instance.folder)  # BentoML makes the folder of the sockets there
-    create = partial(_create, instance, stop_within_s)
+    create = partial(_create, instance, stop_within_s, environment)
     # BentoML looks these two up as it makes its supervisor.
     circus.Arbiter = partial(create, _PatientArbiter)  # type: ignore[misc,assignment]
     circus.ThreadedArbiter = partial(create, circus.ThreadedArbiter)  # type: ignore[misc,assignment]
@@ -62,6 +65,7 @@ def tame_supervisor(instance: Instance, stop_within_s: float) -> None:
 def _create(
     instance: Instance,
     stop_within_s: float,
+    environment: Mapping[str, str],
     kind: Callable[..., Any],
     watchers: list[Any],
     **options: Any,
@@ -71,6 +75,7 @@ def _create(
         watcher.respawn = True
         watcher.graceful_timeout = stop_within_s
         watcher.env["PROMETHEUS_MULTIPROC_DIR"] = _metrics_folder(instance)
+        watcher.env.update(environment)
     options["endpoint"] = f"ipc://{instance.folder}/control"
     options["pubsub_endpoint"] = f"ipc://{instance.folder}/events"
     options["check_delay"] = _LOOK_AFTER_WORKERS_S

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from models.errors import BackgroundRemovalError
+from service.removal.ports import InferenceStatus
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class WatchdogConfig:
 
 
 async def replace_when_hung(
-    describe: Callable[[], Awaitable[Mapping[str, Any]]],
+    describe: Callable[[], Awaitable[InferenceStatus]],
     kill: Callable[[int], None],
     config: WatchdogConfig | None = None,
 ) -> None:
@@ -42,7 +42,7 @@ async def replace_when_hung(
     first; it is left alone.
 
     Args:
-        describe: Asks; gives at least `pid` and `busy_s`, the seconds the present batch has taken.
+        describe: Asks.
         kill: Kills a process of ours by its number.
         config: When a process is taken to be hung.
     """
@@ -60,8 +60,8 @@ async def replace_when_hung(
                 kill(known)
                 known = None
             continue
-        known, unanswered = told["pid"], 0
-        if told["busy_s"] > config.busy_s:
+        known, unanswered = told.pid, 0
+        if told.busy_s > config.busy_s:
             log.error("a batch has taken more than %g s; replacing inference", config.busy_s)
-            kill(told["pid"])
+            kill(told.pid)
             known = None

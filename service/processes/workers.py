@@ -15,6 +15,8 @@ import uvicorn
 
 _PR_SET_PDEATHSIG = 1
 _WORKER_MODULE = "_bentoml_impl.worker.service"
+#: Name of the service that speaks HTTP; it stops first.
+PUBLIC = "background_removal"
 
 
 def end_with_supervisor() -> None:
@@ -39,10 +41,10 @@ def is_sibling(number: int) -> bool:
 
 def kill_sibling(number: int) -> None:
     """Kill another worker of our supervisor, who will replace it; nobody else's process."""
-    for sibling in other_services():
-        if sibling.pid == number:
+    for worker in living_workers():
+        if worker.pid == number:
             with contextlib.suppress(psutil.NoSuchProcess):
-                sibling.kill()
+                worker.kill()
 
 
 def serving() -> uvicorn.Server | None:
@@ -65,18 +67,21 @@ def listening_number() -> int | None:
     return int(sys.argv[sys.argv.index("--fd") + 1]) if "--fd" in sys.argv else None
 
 
-def other_services() -> list[psutil.Process]:
-    """The other workers under our supervisor that are not of our own service."""
+def living_workers(service: str | None = None) -> list[psutil.Process]:
+    """The workers of our supervisor that live, this one among them.
+
+    Args:
+        service: Name of the service they serve; None for any.
+    """
     try:
         supervisor = _supervisor()
-        if supervisor is None:
-            return []
-        own_service = _service_name(psutil.Process())
+        children = supervisor.children() if supervisor is not None else []
         return [
             child
-            for child in supervisor.children()
+            for child in children
             if child.status() != psutil.STATUS_ZOMBIE
-            and _service_name(child) not in ("", own_service)
+            and (name := _service_name(child))
+            and service in (None, name)
         ]
     except psutil.Error:
         return []

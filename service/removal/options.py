@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from models.engine import EngineInfo
+
 
 @dataclass(frozen=True)
 class RemovalOptions:
@@ -25,16 +27,14 @@ class RemovalResult:
         png: The cutout as a PNG file, RGBA.
         height: Rows of source and cutout, in pixels.
         width: Columns of source and cutout, in pixels.
-        engine: Engine and precision that made the matte.
-        tensorrt: Whether that was TensorRT.
-        retried_on_cpu: Whether the device's memory did not do and the CPU made it.
+        engine: What made the matte.
+        retried_on_cpu: Whether the GPU failed and the CPU made it.
         stages_ms: What each stage took, in milliseconds.
     """
 
     png: bytes
     height: int
     width: int
-    engine: str
-    tensorrt: bool
+    engine: EngineInfo
     retried_on_cpu: bool
     stages_ms: Mapping[str, float]

@@ -1,11 +1,15 @@
-"""What the remover needs of the world."""
+"""What the remover needs of the world, and the values that travel between the two services."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from enum import StrEnum
+from typing import Any, Protocol
 
 from models.arrays import U8Array
+from models.engine import EngineInfo
+from models.serving.status import EngineStatus
 
 
 @dataclass(frozen=True)
@@ -14,17 +18,59 @@ class Matte:
 
     Attributes:
         alpha: ``[H, W]`` uint8.
-        engine: Engine and precision, such as `openvino bf16`.
+        engine: What made it.
         inference_ms: What the forward pass of its batch took.
-        tensorrt: Whether the engine is TensorRT.
-        retried_on_cpu: Whether the device's memory did not do and the CPU made it.
+        retried_on_cpu: Whether the GPU failed and the CPU made it.
     """
 
     alpha: U8Array
-    engine: str
+    engine: EngineInfo
     inference_ms: float
-    tensorrt: bool = False
     retried_on_cpu: bool = False
+
+
+class FaultKind(StrEnum):
+    """Why there is no matte."""
+
+    DEVICE_MEMORY = "device memory"
+    MACHINE_MEMORY = "machine memory"
+    ENGINE = "engine"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a picture got no matte; a value, since an exception would fail its whole batch.
+
+    Attributes:
+        kind: Why.
+        code: Code of the error it stands for.
+        fields: Figures for the caller, such as the memory that was needed.
+    """
+
+    kind: FaultKind
+    code: str
+    fields: Mapping[str, Any]
+
+
+#: What inference answers for one picture.
+Outcome = Matte | Fault
+
+
+@dataclass(frozen=True)
+class InferenceStatus:
+    """What the inference service says of itself.
+
+    Attributes:
+        status: Of its engines.
+        pid: Its process.
+        busy_s: Seconds the present batch has taken; 0 between two.
+        usage: What its process takes; see `service.resources.own_usage`.
+    """
+
+    status: EngineStatus
+    pid: int
+    busy_s: float
+    usage: Mapping[str, float]
 
 
 class MattingClient(Protocol):

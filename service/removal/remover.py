@@ -177,7 +177,6 @@ class BackgroundRemover:
             height=source.height,
             width=source.width,
             engine=matte.engine,
-            tensorrt=matte.tensorrt,
             retried_on_cpu=matte.retried_on_cpu,
             stages_ms=clock.stages_ms,
         )

@@ -93,7 +93,12 @@ def test_the_model_is_frozen_by_its_exact_version(bento: Path) -> None:
 def test_it_holds_what_runs_and_its_licences_and_nothing_else(bento: Path) -> None:
     source = bento / "src"
     files = {str(file.relative_to(source)) for file in source.rglob("*") if file.is_file()}
-    assert {"LICENSE", "NOTICE", "requirements.lock", "models/serving/golden/coffee.jpg"} <= files
+    assert {
+        "LICENSE",
+        "NOTICE",
+        "requirements.lock",
+        "models/serving/reference/coffee.jpg",
+    } <= files
     kinds = {(name.split("/")[0], Path(name).suffix) for name in files if "/" in name}
     assert kinds == {
         ("service", ".py"),

@@ -162,7 +162,7 @@ def test_an_engine_that_was_tampered_with_is_refused_and_built_anew(
     ("build", "outcome", "logged"),
     [
         ("background", "refuse no importer for DeformConv", "no importer for DeformConv"),
-        ("background", "die", "ended by signal 9"),
+        ("background", "die", "killed by signal 9"),
         ("block", "nothing no tactic for Conv_7", "no tactic for Conv_7"),
     ],
 )
@@ -232,7 +232,7 @@ def test_an_engine_whose_mattes_are_wrong_does_not_serve(
 ) -> None:
     (machine / "off_by").write_text("40")
     with serve_there() as server:
-        assert_cpu_serves(server, "fails its golden pictures: alpha differs from float32 by")
+        assert_cpu_serves(server, "fails its reference pictures: alpha differs from float32 by")
 
 
 @pytest.mark.usefixtures("built")

@@ -8,6 +8,7 @@ import re
 import tempfile
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx
@@ -21,7 +22,7 @@ from service.access.rate_limit import RateLimitConfig
 from service.errors import GpuMemoryExhausted, InferenceUnavailable, ServiceBusy
 from service.http.app import EXPOSED_HEADERS, PREFIX
 from service.http.bodies import IntakeConfig
-from service.http.health import Wanted
+from service.http.health import Requested
 from service.removal.remover import RemoverConfig
 from tests.support.api import HEALTH, MAX_FILE_BYTES, REMOVE, Api, ApiParts, open_api
 from tests.support.matting import FakeMattingClient
@@ -615,15 +616,18 @@ class TestHealth:
     @pytest.mark.parametrize(
         ("wanted", "reason"),
         [
-            (Wanted("cuda", (), "fake-net"), "BIREFNET_DEVICE=cuda"),
-            (Wanted("auto", ("BIREFNET_USE_TENSORRT",), "fake-net"), "BIREFNET_USE_TENSORRT=true"),
-            (Wanted("auto", (), "auto"), "only a light model is registered"),
-            (Wanted("auto", (), "BiRefNet-product"), "no BiRefNet-product was ever published"),
+            (Requested("cuda", (), "fake-net"), "BIREFNET_DEVICE=cuda"),
+            (
+                Requested("auto", ("BIREFNET_USE_TENSORRT",), "fake-net"),
+                "BIREFNET_USE_TENSORRT=true",
+            ),
+            (Requested("auto", (), "auto"), "only a light model is registered"),
+            (Requested("auto", (), "BiRefNet-product"), "no BiRefNet-product was ever published"),
         ],
         ids=["gpu", "tensorrt", "light", "alias"],
     )
     async def test_less_than_was_asked_for_is_degraded_and_says_why(
-        self, wanted: Wanted, reason: str
+        self, wanted: Requested, reason: str
     ) -> None:
         async with open_api(ApiParts(wanted=wanted)) as api:
             response = await api.client.get(HEALTH)
@@ -633,13 +637,13 @@ class TestHealth:
 
     async def test_an_engine_that_fell_back_is_degraded(self) -> None:
         matting = FakeMattingClient()
-        matting.told["notes"] = ["engine openvino could not be opened"]
+        matting.status = replace(matting.status, notes=("engine openvino could not be opened",))
         async with open_api(ApiParts(matting)) as api:
             body = (await api.client.get(HEALTH)).json()
-            assert (body["status"], body["reasons"]) == ("degraded", matting.told["notes"])
+            assert (body["status"], body["reasons"]) == ("degraded", [*matting.status.notes])
 
     async def test_a_named_light_model_on_a_cpu_is_healthy(self) -> None:
-        async with open_api(ApiParts(wanted=Wanted("auto", (), "fake-net"))) as api:
+        async with open_api(ApiParts(wanted=Requested("auto", (), "fake-net"))) as api:
             assert (await api.client.get(HEALTH)).json()["status"] == "healthy"
 
     @pytest.mark.parametrize(
@@ -677,9 +681,9 @@ class TestHealth:
     async def test_three_failures_in_a_row_are_unhealthy_and_two_are_not(self) -> None:
         matting = FakeMattingClient()
         async with open_api(ApiParts(matting)) as api:
-            matting.told["failures_in_a_row"] = 2
+            matting.status = replace(matting.status, failures_in_a_row=2)
             assert (await api.client.get(HEALTH)).status_code == 200
-            matting.told["failures_in_a_row"] = 3
+            matting.status = replace(matting.status, failures_in_a_row=3)
             assert (await api.client.get(HEALTH)).status_code == 503
 
     async def test_removals_show_in_the_last_hour(self, api: Api, portrait_png: bytes) -> None:

@@ -62,8 +62,8 @@ def test_a_file_of_a_catalogues_name_is_that_model_and_any_other_is_ones_own(
 ) -> None:
     named = tmp_path / "BiRefNet-portrait.safetensors"
     named.write_bytes(lite_file.read_bytes())
-    assert identify(named) is find("BiRefNet-portrait")
-    own = identify(other_file)
+    assert identify(named).spec is find("BiRefNet-portrait")
+    own = identify(other_file).spec
     assert (own.name, own.backbone) == (CUSTOM_NAME, "pvt_v2_b0")
 
 

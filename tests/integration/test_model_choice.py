@@ -131,18 +131,17 @@ REGISTER = """
 import sys
 from pathlib import Path
 import models.export.graphs as graphs
-from models.catalog import custom_birefnet
 from models.store.register import identify, register
 from models.store.registered import resolve_file
 
-def export(checkpoint, spec, folder):
+def export(checkpoint, spec, folder, file_format):
     (folder / "graph.onnx").write_bytes(b"")
 
 graphs.export = export
 own, named = map(Path, sys.argv[1:])
-register(custom_birefnet("pvt_v2_b0"), own)
+register(identify(own))
 found = resolve_file(own), resolve_file(named)
-print(found[0] and found[0].spec.name, found[1] and found[1].spec.name, identify(named).name)
+print(found[0] and found[0].spec.name, found[1] and found[1].spec.name, identify(named).spec.name)
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -54,7 +55,7 @@ async def test_a_change_of_health_is_logged_once(caplog: pytest.LogCaptureFixtur
             warm = True
             for _ in range(2):
                 await api.client.get(HEALTH)
-            matting.told["notes"] = ["no GPU is used: no driver"]
+            matting.status = replace(matting.status, notes=("no GPU is used: no driver",))
             await api.client.get(HEALTH)
             matting.describe_fault = BackgroundRemovalError()
             for _ in range(2):

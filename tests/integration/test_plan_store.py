@@ -14,7 +14,7 @@ import pytest
 from models.artifacts import StoredPlan
 from models.engine import EngineConfig
 from models.engines.trt.library import Library
-from models.engines.trt.open import MACHINE, open_tensorrt, order_plan
+from models.engines.trt.open import MACHINE, open_tensorrt, request_plan
 from models.engines.trt.plan import PlanManifest
 from models.errors import EngineNotBuilt
 from models.store.plans import plans_of, register_plan
@@ -52,7 +52,7 @@ def config(tmp_path: Path) -> EngineConfig:
 def manifest(model: RegisteredModel, config: EngineConfig) -> PlanManifest:
     """Of the plan this machine needs."""
     sha256 = hashlib.sha256(PLAN).hexdigest()
-    return PlanManifest(order_plan(model.files, config).key, "c" * 64, sha256, len(PLAN), 0.1)
+    return PlanManifest(request_plan(model.files, config).key, "c" * 64, sha256, len(PLAN), 0.1)
 
 
 def only_plan(name: str) -> StoredPlan:

@@ -16,11 +16,11 @@ from models.engine import EngineConfig
 from models.engines.trt.build import PLANS_FOLDER
 from models.engines.trt.cache import PlanCache
 from models.engines.trt.library import Library
-from models.engines.trt.open import MACHINE, order_plan
+from models.engines.trt.open import MACHINE, request_plan
 from models.engines.trt.plan import PlanManifest
 from models.errors import EngineUnavailable
 from models.export.graphs import export
-from models.serving.acceptance import golden_file, golden_pictures
+from models.serving.acceptance import reference_file, reference_pictures
 from models.serving.options import EngineOptions
 from models.serving.served import ServedEngines
 from models.spec import Precision
@@ -54,7 +54,7 @@ def options(tmp_path: Path) -> EngineOptions:
         device="auto",
         precision=None,
         use_tensorrt=None,
-        build="never",
+        build_engine="never",
         batch_size=None,
         pin_memory=False,
         cudnn_benchmark=False,
@@ -78,7 +78,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDevice]:
 
 def keep_plan(model: RegisteredModel, options: EngineOptions) -> None:
     """The plan this machine needs, as if it had been built before."""
-    order = order_plan(model.files, EngineConfig(SIZE, SIZE))
+    order = request_plan(model.files, EngineConfig(SIZE, SIZE))
 
     def write(target: Path) -> PlanManifest:
         target.write_bytes(PLAN)
@@ -90,8 +90,8 @@ def keep_plan(model: RegisteredModel, options: EngineOptions) -> None:
 
 def agree_with_the_fake(model: RegisteredModel, options: EngineOptions) -> None:
     """The reference's mattes, made before, are what the fake plan computes."""
-    pictures = golden_pictures(SIZE, SIZE)
-    kept = golden_file(options.cache_dir / "golden", sha256_of(model.files.graph), pictures)
+    pictures = reference_pictures(SIZE, SIZE)
+    kept = reference_file(options.cache_dir / "reference", sha256_of(model.files.graph), pictures)
     kept.parent.mkdir(parents=True)
     np.save(kept, expected_alpha(pictures))
 
@@ -102,8 +102,8 @@ def test_without_a_device_the_cpu_serves_and_nothing_is_amiss(
 ) -> None:
     engines = ServedEngines(options, model)
     told = engines.describe()
-    assert (told["engine"], told["device"], told["notes"]) == ("openvino", "cpu", [])
-    assert told["gpu_memory_free_mb"] == 0
+    assert (told.engine.name, told.engine.device, told.notes) == ("openvino", "cpu", ())
+    assert told.gpu_memory_free_mb == 0
     assert not engines.predict(BATCH).retried_on_cpu
     engines.close()
 
@@ -116,12 +116,12 @@ def test_an_asked_for_device_that_is_not_there_is_told(
     model: RegisteredModel, options: EngineOptions, asked: dict[str, object]
 ) -> None:
     engines = ServedEngines(replace(options, **asked), model)
-    assert engines.describe()["notes"] == ["no GPU is used: there is no driver"]
-    assert engines.describe()["engine"] == "openvino"
+    assert engines.describe().notes == ("no GPU is used: there is no driver",)
+    assert engines.describe().engine.name == "openvino"
     engines.close()
 
 
-def test_a_plan_that_passes_its_golden_pictures_serves(
+def test_a_plan_that_passes_its_reference_pictures_serves(
     model: RegisteredModel, options: EngineOptions, device: FakeDevice
 ) -> None:
     options = replace(options, use_tensorrt=True)
@@ -129,23 +129,23 @@ def test_a_plan_that_passes_its_golden_pictures_serves(
     agree_with_the_fake(model, options)
     engines = ServedEngines(options, model)
     told = engines.describe()
-    assert (told["engine"], told["device"], told["notes"]) == ("tensorrt", "cuda", [])
-    assert told["gpu_memory_free_mb"] > 0
+    assert (told.engine.name, told.engine.device, told.notes) == ("tensorrt", "cuda", ())
+    assert told.gpu_memory_free_mb > 0
     outcome = engines.predict(BATCH)
-    assert outcome.engine == "tensorrt f32"
+    assert outcome.engine.label == "tensorrt f32"
     assert np.array_equal(outcome.alphas, expected_alpha(BATCH))
     engines.close()
 
 
-def test_a_plan_that_fails_its_golden_pictures_does_not_serve(
+def test_a_plan_that_fails_its_reference_pictures_does_not_serve(
     model: RegisteredModel, options: EngineOptions, device: FakeDevice
 ) -> None:
     options = replace(options, use_tensorrt=True)
     keep_plan(model, options)
     engines = ServedEngines(options, model)  # the tiny network is not what the fake computes
     told = engines.describe()
-    assert told["engine"] == "openvino"
-    assert "engine tensorrt could not be opened; the log says why" in told["notes"]
+    assert told.engine.name == "openvino"
+    assert "engine tensorrt could not be opened; the log says why" in told.notes
     engines.close()
 
 
@@ -164,9 +164,9 @@ def test_what_a_library_raises_unforeseen_leaves_the_cpu_serving(
     keep_plan(model, options)
     engines = ServedEngines(options, model)
     told = engines.describe()
-    assert told["engine"] == "openvino"
-    assert "engine tensorrt could not be opened; the log says why" in told["notes"]
-    assert str(fault) not in "".join(told["notes"])
+    assert told.engine.name == "openvino"
+    assert "engine tensorrt could not be opened; the log says why" in told.notes
+    assert str(fault) not in "".join(told.notes)
     engines.close()
 
 
@@ -177,8 +177,8 @@ def test_a_gpu_without_memory_is_told_with_both_figures(
     device.taken = device.capacity - 1
     engines = ServedEngines(options, model)
     told = engines.describe()
-    assert told["engine"] == "openvino"
-    assert any("MB of GPU memory, and 0 MB are free" in note for note in told["notes"])
+    assert told.engine.name == "openvino"
+    assert any("MB of GPU memory, and 0 MB are free" in note for note in told.notes)
     engines.close()
 
 
@@ -188,8 +188,8 @@ def test_a_precision_only_a_gpu_has_gives_way_where_a_gpu_was_asked_for(
 ) -> None:
     engines = ServedEngines(replace(options, device="cuda", precision=Precision.F16), model)
     told = engines.describe()
-    assert (told["engine"], told["precision"]) == ("openvino", "f32")
-    assert "BIREFNET_PRECISION=f16 needs the GPU" in told["notes"]
+    assert (told.engine.name, told.engine.precision) == ("openvino", "f32")
+    assert "BIREFNET_PRECISION=f16 needs the GPU" in told.notes
     engines.close()
 
 
@@ -210,7 +210,7 @@ def test_tensorrt_that_is_asked_for_and_not_installed_is_told_with_the_command(
 
     monkeypatch.setattr(MACHINE, "find_library", find_library)
     engines = ServedEngines(replace(options, use_tensorrt=True), model)
-    assert "TensorRT is not installed; run: pip install it" in engines.describe()["notes"]
+    assert "TensorRT is not installed; run: pip install it" in engines.describe().notes
     engines.close()
 
 
@@ -223,8 +223,8 @@ def test_out_of_memory_in_flight_costs_one_pass_on_the_cpu(
     engines = ServedEngines(options, model)
     device.fail("upload", 2)
     outcome = engines.predict(BATCH)
-    assert (outcome.engine, outcome.retried_on_cpu) == ("openvino f32", True)
-    assert engines.predict(BATCH).engine == "tensorrt f32"
+    assert (outcome.engine.label, outcome.retried_on_cpu) == ("openvino f32", True)
+    assert engines.predict(BATCH).engine.label == "tensorrt f32"
     engines.close()
 
 
@@ -234,8 +234,8 @@ def test_a_plan_nobody_may_build_is_told_with_the_command(
 ) -> None:
     engines = ServedEngines(replace(options, use_tensorrt=True), model)
     told = engines.describe()
-    assert told["engine"] == "openvino"
-    assert any("python -m scripts.build_engine" in note for note in told["notes"])
+    assert told.engine.name == "openvino"
+    assert any("python -m scripts.build_engine" in note for note in told.notes)
     engines.close()
 
 
@@ -245,15 +245,15 @@ def test_a_build_that_fails_is_told_and_the_cpu_serves(
     model: RegisteredModel, options: EngineOptions, build: str
 ) -> None:
     # The builder is real; the library the machine claims to have is not installed.
-    engines = ServedEngines(replace(options, use_tensorrt=True, build=build), model)
+    engines = ServedEngines(replace(options, use_tensorrt=True, build_engine=build), model)
     deadline = time.monotonic() + 60
     while "engine tensorrt could not be built; the log says why" not in (
-        notes := engines.describe()["notes"]
+        notes := engines.describe().notes
     ):
         assert time.monotonic() < deadline, notes
         assert not engines.predict(BATCH).retried_on_cpu
         time.sleep(0.05)
-    assert engines.describe()["engine"] == "openvino"
+    assert engines.describe().engine.name == "openvino"
     assert not any("is being built" in note for note in notes)
     engines.close()
     assert not list(options.cache_dir.rglob("*.part"))
@@ -261,7 +261,7 @@ def test_a_build_that_fails_is_told_and_the_cpu_serves(
 
 @pytest.mark.usefixtures("device")
 def test_closing_ends_a_build(model: RegisteredModel, options: EngineOptions) -> None:
-    engines = ServedEngines(replace(options, use_tensorrt=True, build="background"), model)
+    engines = ServedEngines(replace(options, use_tensorrt=True, build_engine="background"), model)
     started = time.monotonic()
     engines.close()
     assert time.monotonic() - started < 10

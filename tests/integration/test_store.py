@@ -22,12 +22,11 @@ import models.store.register as registration
 import models.store.registered as store
 from models.catalog import CATALOG
 from models.errors import BackgroundRemovalError
-from models.checkpoints.provenance import sha256_of
+from models.artifacts import sha256_of
 from tests.support.graphs import make_spec
 
 checkpoint = Path(sys.argv[1])
-known = make_spec(sha256=sha256_of(checkpoint))
-CATALOG["tiny"] = known
+CATALOG["tiny"] = make_spec(sha256=sha256_of(checkpoint))
 
 def die_after_export(*arguments):
     exported(*arguments)
@@ -48,12 +47,13 @@ for step in sys.argv[2:]:
     try:
         match step:
             case "register":
-                print("registered", registration.register(known, checkpoint).tag)
+                known = registration.identify(checkpoint, "tiny")
+                print("registered", registration.register(known).tag)
             case "register-wrong":
-                CATALOG["tiny"] = wrong = make_spec(sha256="1" * 64)
-                registration.register(wrong, checkpoint)
+                CATALOG["tiny"] = make_spec(sha256="1" * 64)
+                registration.register(registration.identify(checkpoint, "tiny"))
             case "hash-unpublished":
-                CATALOG["tiny"] = known = make_spec(sha256=None)
+                CATALOG["tiny"] = make_spec(sha256=None)
             case "change":
                 content = checkpoint.read_bytes()
                 import onnx

@@ -22,14 +22,14 @@ from safetensors.torch import save_file
 from models.artifacts import sha256_of
 from models.birefnet import build_birefnet
 from models.birefnet.seeded import seed_weights
-from models.engines.trt.build import PLANS_FOLDER, PlanMaker, PlanOrder
+from models.engines.trt.build import PLANS_FOLDER, PlanBuilder, PlanRequest
 from models.engines.trt.cache import read_plan
 from models.errors import EngineIncompatible
 from models.spec import Precision
 from tests.support.plans import (
     files_within,
     hear,
-    make_order,
+    make_request,
     needs_rtx,
     start_wanting,
     wait_for_child,
@@ -49,7 +49,7 @@ FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16}
 class Built:
     """A plan, where it is kept, what it was ordered as, and what was said meanwhile."""
 
-    order: PlanOrder
+    order: PlanRequest
     folder: Path
     plan: bytes
     phases: list[str]
@@ -82,10 +82,10 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def built(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
-    order = make_order(checkpoint, SIZE, BATCHES, checkpoint)
+    order = make_request(checkpoint, SIZE, BATCHES, checkpoint)
     folder = tmp_path_factory.mktemp("cache")
     phases: list[str] = []
-    plan = PlanMaker(folder, lambda phase, _done, _of: phases.append(phase)).plan(order)
+    plan = PlanBuilder(folder, lambda phase, _done, _of: phases.append(phase)).plan(order)
     yield Built(order, folder, plan, phases)
     rmtree(folder)
 
@@ -111,7 +111,7 @@ def _flip(file: Path, offset: int) -> None:
 def test_a_checkpoint_becomes_a_plan_that_its_manifest_describes(built: Built) -> None:
     assert list(dict.fromkeys(built.phases))[:2] == ["export the graph", "parse"]
     assert len(built.plan) > 100 << 20  # two times 44 million weights
-    manifest = PlanMaker(built.folder).cache.manifest(built.order.key)
+    manifest = PlanBuilder(built.folder).cache.manifest(built.order.key)
     assert (manifest.key.precision, manifest.key.batches) == (Precision.F16, BATCHES)
     assert manifest.plan_bytes == len(built.plan)
     assert manifest.plan_sha256 == sha256_of(built.file)
@@ -121,7 +121,7 @@ def test_a_checkpoint_becomes_a_plan_that_its_manifest_describes(built: Built) -
 
 def test_a_plan_that_was_built_is_found_and_nothing_is_exported_or_built(built: Built) -> None:
     phases: list[str] = []
-    maker = PlanMaker(built.folder, lambda phase, _done, _of: phases.append(phase))
+    maker = PlanBuilder(built.folder, lambda phase, _done, _of: phases.append(phase))
     assert maker.plan(built.order) == built.plan
     assert phases == []
 
@@ -130,7 +130,7 @@ def test_a_plan_that_was_built_is_found_and_nothing_is_exported_or_built(built: 
 def test_a_plan_is_neither_found_nor_read_for_a_key_that_differs_in_one_part(
     built: Built, part: str
 ) -> None:
-    cache, other = PlanMaker(built.folder).cache, replace(built.order.key, **{part: OTHER[part]})
+    cache, other = PlanBuilder(built.folder).cache, replace(built.order.key, **{part: OTHER[part]})
     assert other != built.order.key
     assert cache.find(other) is None
     with pytest.raises(EngineIncompatible, match="the plan is for"):
@@ -139,7 +139,7 @@ def test_a_plan_is_neither_found_nor_read_for_a_key_that_differs_in_one_part(
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_a_plan_of_which_one_bit_was_changed_is_refused(built: Built, share: float) -> None:
-    cache = PlanMaker(built.folder).cache
+    cache = PlanBuilder(built.folder).cache
     with (
         changed(built.file, int(share * (len(built.plan) - 1))),
         pytest.raises(EngineIncompatible, match="not what its manifest says"),
@@ -149,7 +149,7 @@ def test_a_plan_of_which_one_bit_was_changed_is_refused(built: Built, share: flo
 
 
 def test_a_manifest_of_which_one_bit_was_changed_is_refused(built: Built) -> None:
-    cache, text = PlanMaker(built.folder).cache, built.manifest.read_text()
+    cache, text = PlanBuilder(built.folder).cache, built.manifest.read_text()
     for said in (json.loads(text)["plan_sha256"], built.order.device.name, '"batches"'):
         with changed(built.manifest, text.index(said) + 1), pytest.raises(EngineIncompatible):
             cache.find(built.order.key)
@@ -173,7 +173,7 @@ def test_the_exported_graph_has_nothing_of_what_the_parser_refuses(built: Built)
 def test_who_is_killed_while_exporting_takes_the_exporter_along(
     checkpoint: Path, tmp_path: Path
 ) -> None:
-    process, hears = start_wanting(make_order(checkpoint, SIZE, BATCHES, checkpoint), tmp_path)
+    process, hears = start_wanting(make_request(checkpoint, SIZE, BATCHES, checkpoint), tmp_path)
     assert hear(hears) == "export the graph"
     exporter = wait_for_child(process)
     process.kill()

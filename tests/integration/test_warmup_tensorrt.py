@@ -11,7 +11,7 @@ import pytest
 
 from models.artifacts import sha256_of
 from models.engines.trt.open import MACHINE
-from models.serving.acceptance import golden_file, golden_pictures
+from models.serving.acceptance import reference_file, reference_pictures
 from models.store.registered import RegisteredModel
 from scripts.build_engine import main as build_engine
 from scripts.warmup_tensorrt import main
@@ -52,8 +52,8 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDevi
 @pytest.fixture
 def right(folder: Path, model: RegisteredModel) -> None:
     """The reference's mattes, made before, are what fake plans compute."""
-    pictures = golden_pictures(SIZE, SIZE)
-    kept = golden_file(folder / "golden", sha256_of(model.files.graph), pictures)
+    pictures = reference_pictures(SIZE, SIZE)
+    kept = reference_file(folder / "reference", sha256_of(model.files.graph), pictures)
     kept.parent.mkdir(parents=True)
     np.save(kept, expected_alpha(pictures))
 
@@ -84,12 +84,12 @@ def test_an_engine_is_built_if_it_is_missing_and_run(built: bool, capsys: Output
 
 
 @pytest.mark.usefixtures("device")
-def test_an_engine_that_fails_its_golden_pictures_does_not_run(
+def test_an_engine_that_fails_its_reference_pictures_does_not_run(
     capsys: Output, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert main([]) == 1  # the tiny network is not what fake plans compute
     assert "tensorrt" in sentence(capsys).lower()
-    assert "fails its golden pictures" in caplog.text
+    assert "fails its reference pictures" in caplog.text
 
 
 @pytest.mark.usefixtures("right")

@@ -20,7 +20,7 @@ from service.access.rate_limit import ClientLimiter, RateLimitConfig
 from service.http.app import EXPOSED_HEADERS, PREFIX, create_app
 from service.http.bodies import IntakeConfig
 from service.http.dependencies import Services
-from service.http.health import HealthReporter, Wanted
+from service.http.health import HealthReporter, Requested
 from service.http.host_check import HostCheckMiddleware
 from service.http.metrics import Metrics, SlidingHour
 from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
@@ -44,7 +44,7 @@ class ApiParts:
     remover: RemoverConfig = field(default_factory=RemoverConfig)
     limits: RateLimitConfig = NO_LIMITS
     intake: IntakeConfig = field(default_factory=lambda: IntakeConfig(MAX_FILE_BYTES))
-    wanted: Wanted = field(default_factory=lambda: Wanted("auto", (), SPEC.name))
+    wanted: Requested = field(default_factory=lambda: Requested("auto", (), SPEC.name))
     trusted_proxies: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from bentoml.container import BentoMLContainer
 
 from models.catalog import CATALOG
 from models.engines.trt.open import MACHINE
-from models.store.register import register
+from models.store.register import identify, register
 from models.store.registered import RegisteredModel
 from tests.support.fake_cuda import FakeDevice, FakeDriver, FakePlanRuntime
 from tests.support.graphs import make_spec, write_checkpoint
@@ -59,4 +59,4 @@ def registered_tiny(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[R
     spec = make_spec(sha256=None)
     monkeypatch.setitem(CATALOG, spec.name, spec)
     with model_store(folder / "home"):
-        yield register(spec, write_checkpoint(folder))
+        yield register(identify(write_checkpoint(folder), spec.name))

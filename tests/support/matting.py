@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import os
 from pathlib import Path
-from typing import Any
 
 from models.arrays import U8Array
 from models.artifacts import ModelFiles
 from models.engine import EngineConfig
 from models.engines.fake import FakeEngine
 from models.serving.predictor import MattePredictor
+from models.serving.status import EngineStatus
 from models.spec import InputSpec, ModelSpec, PublishedGraph
-from service.removal.ports import Matte
+from service.removal.ports import InferenceStatus, Matte
 from service.resources import own_usage
 
 INPUT_SIZE = 64
@@ -54,17 +54,8 @@ class FakeMattingClient:
         self.calls = 0
         self.at_once = 0
         self.most_at_once = 0
-        self.told: dict[str, Any] = {
-            "engine": "fake",
-            "runtime": "fake 1",
-            "device": "cpu",
-            "precision": "f32",
-            "failures_in_a_row": 0,
-            "gpu_memory_free_mb": 0.0,
-            "graph_present": True,
-            "notes": [],
-            "process": own_usage(),
-        }
+        self.engine = engine.info
+        self.status = EngineStatus(engine.info, 0, 0.0, True, ())
 
     async def predict(self, model_input: U8Array) -> Matte:
         """Make one matte; see `service.removal.ports.MattingClient`."""
@@ -75,12 +66,12 @@ class FakeMattingClient:
             await asyncio.sleep(self.delay_s)
             if self.faults:
                 raise self.faults.pop(0)
-            return Matte(self._predictor.predict(model_input[None])[0], "fake f32", 0.1)
+            return Matte(self._predictor.predict(model_input[None])[0], self.engine, 0.1)
         finally:
             self.at_once -= 1
 
-    async def describe(self) -> Mapping[str, Any]:
+    async def describe(self) -> InferenceStatus:
         """See `service.http.health.InferenceProbe`."""
         if self.describe_fault is not None:
             raise self.describe_fault
-        return self.told
+        return InferenceStatus(self.status, os.getpid(), 0.0, own_usage())

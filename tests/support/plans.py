@@ -1,6 +1,6 @@
 """A graph small enough to build a real plan of in a test, and processes that build one.
 
-TensorRT is never loaded by the tests' own process: `PlanMaker` builds in children of its own, and
+TensorRT is never loaded by the tests' own process: `PlanBuilder` builds in children of its own, and
 what a library does without a driver, or when it is unloaded, ends no more than them.
 """
 
@@ -20,7 +20,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from models.artifacts import ModelFiles
-from models.engines.trt.build import PlanMaker, PlanOrder
+from models.engines.trt.build import PlanBuilder, PlanRequest
 from models.engines.trt.library import Library, find_libraries
 from models.engines.trt.ports import DeviceFacts
 from models.errors import EngineBuildFailed
@@ -36,14 +36,14 @@ needs_rtx = pytest.mark.skipif(RTX.version == "0", reason="TensorRT-RTX is not i
 PATIENCE_S = 60.0
 
 
-def make_order(
+def make_request(
     graph: Path, size: int, batches: tuple[int, ...] = (1, 2), checkpoint: Path | None = None
-) -> PlanOrder:
+) -> PlanRequest:
     """An order for a plan that TensorRT-RTX builds."""
-    return PlanOrder(ModelFiles(graph, checkpoint=checkpoint), size, size, RTX, DEVICE, batches)
+    return PlanRequest(ModelFiles(graph, checkpoint=checkpoint), size, size, RTX, DEVICE, batches)
 
 
-def start_wanting(order: PlanOrder, folder: Path) -> tuple[BaseProcess, Connection]:
+def start_wanting(order: PlanRequest, folder: Path) -> tuple[BaseProcess, Connection]:
     """A process that has a plan made, and what it tells of it.
 
     Args:
@@ -61,9 +61,9 @@ def start_wanting(order: PlanOrder, folder: Path) -> tuple[BaseProcess, Connecti
     return process, hears
 
 
-def _want(order: PlanOrder, folder: Path, told: Connection) -> None:
+def _want(order: PlanRequest, folder: Path, told: Connection) -> None:
     try:
-        PlanMaker(folder, lambda phase, _done, _of: told.send(phase)).plan(order)
+        PlanBuilder(folder, lambda phase, _done, _of: told.send(phase)).plan(order)
     except EngineBuildFailed as failure:
         told.send(str(failure))
 

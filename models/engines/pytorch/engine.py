@@ -21,9 +21,8 @@ from models.engine import EngineConfig, EngineInfo, Headroom
 from models.engines.pytorch.device import choose_device, choose_precision
 from models.engines.pytorch.forward import DeviceNetwork, Forward, TorchVariant, speed_up
 from models.engines.pytorch.memory import (
-    Shortage,
-    find_shortage,
     free_memory,
+    memory_shortage,
     usable_memory,
 )
 from models.errors import (
@@ -33,6 +32,7 @@ from models.errors import (
     InferenceFailed,
     NetworkOverflowed,
     OutOfDeviceMemory,
+    Shortage,
 )
 
 _MIB = 1024 * 1024
@@ -234,7 +234,7 @@ class PyTorchEngine:
             return None
         try:
             taken = torch.cuda.max_memory_allocated(self._device) - self._held
-            return find_shortage(failure, taken, free_memory(self._device))
+            return memory_shortage(failure, taken, free_memory(self._device))
         except RuntimeError:  # a device that broke answers nothing
             return None
 

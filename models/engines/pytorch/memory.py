@@ -1,12 +1,13 @@
-"""A failure of CUDA in, how much memory was missing out."""
+"""How much memory was missing when CUDA failed, and how much a device has."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
+
+from models.errors import Shortage
 
 _MIB = 1024 * 1024
 _UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -17,35 +18,7 @@ _WHERE_LITTLE_IS_FREE = ("unable to find an engine", "CUBLAS_STATUS_NOT_INITIALI
 _LITTLE = 256 * _MIB
 
 
-@dataclass(frozen=True)
-class Shortage:
-    """Memory a piece of work needed on top of what was held before it, and what there was for it.
-
-    Attributes:
-        required: Bytes that would have let it go on from where it failed; perhaps not to its end.
-        available: Bytes it had taken, and those that were still free.
-    """
-
-    required: int
-    available: int
-
-    @property
-    def fields(self) -> dict[str, int]:
-        """Extra members of the problem body."""
-        return {
-            "gpu_memory_required_mb": -(-self.required // _MIB),
-            "gpu_memory_available_mb": self.available // _MIB,
-        }
-
-    def __str__(self) -> str:
-        mb = self.fields
-        return (
-            f"{mb['gpu_memory_required_mb']} MiB needed, "
-            f"{mb['gpu_memory_available_mb']} MiB available"
-        )
-
-
-def find_shortage(failure: BaseException, taken: int, free: int) -> Shortage | None:
+def memory_shortage(failure: BaseException, taken: int, free: int) -> Shortage | None:
     """Whether work failed for want of memory, perhaps while a graph was recorded.
 
     Args:

@@ -7,38 +7,34 @@ builds the plan. Neither's memory, nor its end, is this process's.
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
+from typing import Any
 
 from filelock import FileLock
 
-import models
 from models.artifacts import GRAPH_VERSION, ModelFiles, sha256_of
-from models.engines.trt.builder import Progress
+from models.engine import Progress
 from models.engines.trt.cache import PlanCache, keep, make_own_folder
 from models.engines.trt.library import Library
 from models.engines.trt.plan import PlanKey, PlanManifest
 from models.engines.trt.ports import DeviceFacts
 from models.errors import EngineBuildFailed
 from models.spec import Precision
+from models.worker import WorkerFailed, run_worker
 
 BATCHES = (1, 2, 4, 8)
 # Raised whenever `models.export.half` writes another graph for the same checkpoint.
 _HALF_VERSION = 1
-_ROOT = Path(models.__file__).parents[1]  # where `-m models` is found, in a Bento as well
 PLANS_FOLDER = "tensorrt"
 _GRAPHS_FOLDER = "tensorrt-graphs"
 
 
 @dataclass(frozen=True)
-class PlanOrder:
+class PlanRequest:
     """A plan somebody wants.
 
     Attributes:
@@ -75,7 +71,7 @@ class PlanOrder:
         )
 
 
-class PlanMaker:
+class PlanBuilder:
     """Finds plans in a folder and builds those that are missing.
 
     Args:
@@ -93,7 +89,7 @@ class PlanMaker:
         self._progress = progress
         self._cancelled = Event()
 
-    def plan(self, order: PlanOrder) -> bytes:
+    def plan(self, request: PlanRequest) -> bytes:
         """The plan, built if need be.
 
         Raises:
@@ -101,123 +97,91 @@ class PlanMaker:
             EngineIncompatible: If the folder of graphs is open to others.
         """
         return self.cache.build_once(
-            order.key,
-            lambda target: self._build(order, target),
+            request.key,
+            lambda target: self._build(request, target),
             cancelled=self._cancelled.is_set,
         )
 
-    def forget(self, order: PlanOrder) -> None:
+    def forget(self, request: PlanRequest) -> None:
         """Have the next build begin with nothing, not even the exported graph."""
-        self.cache.forget(order.key)
-        self._exported(order).unlink(missing_ok=True)
+        self.cache.forget(request.key)
+        self._exported(request).unlink(missing_ok=True)
 
     def cancel(self) -> None:
         """End what is being built, or waited for; nothing of it stays."""
         self._cancelled.set()
 
-    def _build(self, order: PlanOrder, target: Path) -> PlanManifest:
+    def _build(self, request: PlanRequest, target: Path) -> PlanManifest:
         started = time.monotonic()
-        graph = self._graph(order)
+        graph = self._graph(request)
         graph_sha256 = sha256_of(graph)  # now: it is dropped if another plan of it fails
-        command = ["models.engines.trt.builder", "--library", order.library.label]
+        command = ["--library", request.library.label]
         command += ["--graph", str(graph), "--plan", str(target)]
-        command += ["--batches", *map(str, order.batches), "--parent", str(os.getpid())]
-        if order.library.name == "tensorrt":
+        command += ["--batches", *map(str, request.batches)]
+        if request.library.name == "tensorrt":
             self._timings.mkdir(mode=0o700, exist_ok=True)
-            kernels = f"{order.library.label} {order.device.name}".replace(" ", "-")
+            kernels = f"{request.library.label} {request.device.name}".replace(" ", "-")
             command += ["--timing-cache", str(self._timings / kernels)]
         try:
-            self._run(command)
+            self._run("models.engines.trt.builder", command)
         except EngineBuildFailed:
             if not self._cancelled.is_set():  # else the graph may be what is wrong
-                self._exported(order).unlink(missing_ok=True)
+                self._exported(request).unlink(missing_ok=True)
             raise
         return PlanManifest(
-            key=order.key,
+            key=request.key,
             graph_sha256=graph_sha256,
             plan_sha256=sha256_of(target),
             plan_bytes=target.stat().st_size,
             build_s=round(time.monotonic() - started, 1),
         )
 
-    def _graph(self, order: PlanOrder) -> Path:
+    def _graph(self, request: PlanRequest) -> Path:
         """The ONNX file a plan is built from."""
-        if order.files.checkpoint is None:
-            return order.files.graph
-        graph = self._exported(order)
+        if request.files.checkpoint is None:
+            return request.files.graph
+        graph = self._exported(request)
         make_own_folder(self._graphs)
         # A lock of its own: plans of several devices or batch sizes are built from one graph.
         lock = FileLock(graph.with_suffix(".lock"))
         with lock.acquire(cancel_check=self._cancelled.is_set):
             if not graph.is_file():
-                self._export(order, order.files.checkpoint, graph)
+                self._export(request, request.files.checkpoint, graph)
         return graph
 
-    def _exported(self, order: PlanOrder) -> Path:
+    def _exported(self, request: PlanRequest) -> Path:
         """Where the graph of a checkpoint is kept; of a published graph nothing ever is."""
-        return self._graphs / f"{order.source[:32]}.onnx"
+        return self._graphs / f"{request.source[:32]}.onnx"
 
-    def _export(self, order: PlanOrder, checkpoint: Path, graph: Path) -> None:
+    def _export(self, request: PlanRequest, checkpoint: Path, graph: Path) -> None:
         unfinished = graph.with_suffix(".part")
-        shape = [str(order.height), str(order.width)]
+        shape = [str(request.height), str(request.width)]
         self._progress("export the graph", 0, 1)
         try:
-            command = ["models.export.half", str(checkpoint), *shape, str(unfinished)]
-            self._run([*command, str(os.getpid())])
+            self._run("models.export.half", [str(checkpoint), *shape, str(unfinished)])
             keep(unfinished, graph)
         finally:
             unfinished.unlink(missing_ok=True)
 
-    def _run(self, command: Sequence[str]) -> None:
+    def _run(self, module: str, arguments: Sequence[str]) -> None:
         """Run one module to its end, passing on what it says of its progress.
 
         Raises:
             EngineBuildFailed: With its reason, or the signal that ended it.
         """
-        child = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", *command],
-            cwd=_ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        reasons: list[str] = []
-        listener = Thread(target=self._listen, args=(child, reasons), daemon=True)
-        listener.start()
+
+        def pass_on(told: Mapping[str, Any]) -> None:
+            self._progress(told["phase"], told["done"], told["of"])
+
         try:
-            while child.poll() is None:
-                if self._cancelled.wait(0.1):
-                    raise EngineBuildFailed("the build was cancelled")
-        finally:
-            child.kill()
-            child.wait()
-            listener.join()
-            if child.stdout is not None:
-                child.stdout.close()
-        if child.returncode:
-            raise EngineBuildFailed(reasons[-1] if reasons else _how_it_ended(child.returncode))
-
-    def _listen(self, child: subprocess.Popen[str], reasons: list[str]) -> None:
-        for line in child.stdout or ():
-            try:
-                told = json.loads(line)
-                if "failure" in told:
-                    reasons.append(str(told["failure"]))
-                else:
-                    self._progress(told["phase"], told["done"], told["of"])
-            except (ValueError, KeyError, TypeError):
-                continue  # a library that prints
-
-
-def _how_it_ended(code: int) -> str:
-    if code < 0:
-        return f"the builder was ended by signal {-code}; 9 is often a lack of memory"
-    return f"the builder ended with status {code}"
+            run_worker("the build", module, arguments, pass_on, self._cancelled)
+        except WorkerFailed as failed:
+            raise EngineBuildFailed(str(failed)) from failed
 
 
 def _identity(files: ModelFiles, height: int, width: int) -> str:
     """Hash of what the graph is made of, and by which recipe."""
     if files.checkpoint is None:
-        return sha256_of(files.graph)
+        return files.sha256_of(files.graph)
     recipe = f"half {_HALF_VERSION} graph {GRAPH_VERSION} {height}x{width}"
-    return hashlib.sha256(f"{sha256_of(files.checkpoint)} {recipe}".encode()).hexdigest()
+    return hashlib.sha256(f"{files.sha256_of(files.checkpoint)} {recipe}".encode()).hexdigest()

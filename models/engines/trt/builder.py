@@ -9,19 +9,16 @@ Progress goes to standard output, one JSON object per line; so does the reason o
 from __future__ import annotations
 
 import argparse
-import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from models.artifacts import replacing
+from models.engine import Progress
 from models.engines.trt.library import Complaints, find_libraries, make_logger
 from models.errors import EngineBuildFailed, EngineUnavailable
-from models.worker import end_with, run_telling, tell
-
-#: Told the phase, the steps done and the steps there are.
-Progress = Callable[[str, int, int], None]
+from models.worker import run_main, run_telling, tell
 
 
 def build_plan(
@@ -123,13 +120,8 @@ def _use_timing_cache(config: Any, file: Path) -> Any:
 
 
 def _write_timing_cache(timings: Any, file: Path) -> None:
-    # Not `with_suffix`: names end in versions. And two builds may write for the same device.
-    written = file.with_name(f"{file.name}.{os.getpid()}.part")
-    try:
+    with replacing(file) as written:  # two builds may write for the same device
         written.write_bytes(memoryview(timings.serialize()))
-        written.replace(file)
-    finally:
-        written.unlink(missing_ok=True)
 
 
 def _build(args: argparse.Namespace) -> None:
@@ -154,11 +146,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--plan", type=Path, required=True)
     parser.add_argument("--timing-cache", type=Path)
     parser.add_argument("--batches", type=int, nargs="+", required=True)
-    parser.add_argument("--parent", type=int, required=True)
     args = parser.parse_args(arguments)
-    end_with(args.parent)
     return run_telling(lambda: _build(args))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_main(main)

@@ -15,8 +15,8 @@ import numpy as np
 
 from models.arrays import U8Array
 from models.engine import EngineConfig, EngineInfo, Headroom
+from models.engines.trt.device_runner import DeviceRunner
 from models.engines.trt.ports import CudaDriver, CudaError, DeviceMemory, PlanRuntime
-from models.engines.trt.session import Session
 from models.errors import InferenceFailed, OutOfDeviceMemory
 from models.spec import Precision
 
@@ -52,18 +52,18 @@ class TensorRtEngine:
         self._broken = ""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tensorrt")
         try:
-            self._session = self._thread.submit(
-                Session, plan, open_driver, open_runtime, config
+            self._runner = self._thread.submit(
+                DeviceRunner, plan, open_driver, open_runtime, config
             ).result()
         except BaseException:
             self._thread.shutdown()
             raise
         self._info = EngineInfo(
             name="tensorrt",
-            runtime=self._session.runtime_name,
+            runtime=self._runner.runtime_name,
             device="cuda",
             precision=precision,
-            max_batch=self._session.max_batch,
+            max_batch=self._runner.max_batch,
         )
 
     @property
@@ -90,7 +90,7 @@ class TensorRtEngine:
         with self._lock:  # not while it is closed
             if self._closed or self._broken:
                 return None
-            return self._session.memory()
+            return self._runner.memory()
 
     def headroom(self, batch: int) -> Headroom | None:
         """What is free; nothing more is needed: all a batch takes was taken when it was opened."""
@@ -103,7 +103,7 @@ class TensorRtEngine:
             if not self._closed:
                 self._closed = True
                 with suppress(RuntimeError):  # the interpreter is ending
-                    self._thread.submit(self._session.close)
+                    self._thread.submit(self._runner.close)
         self._thread.shutdown()
 
     def _run(self, batch: U8Array) -> U8Array:
@@ -116,11 +116,11 @@ class TensorRtEngine:
         if self._broken:
             raise InferenceFailed(f"the CUDA device failed before: {self._broken}")
         try:
-            return self._session.run(batch)
+            return self._runner.run(batch)
         except CudaError as failure:
             if failure.code == CudaError.OUT_OF_MEMORY:
                 raise OutOfDeviceMemory(
-                    f"TensorRT: {failure}", **self._session.memory_figures()
+                    f"TensorRT: {failure}", **self._runner.shortage().fields
                 ) from failure
             self._broken = str(failure)
             raise InferenceFailed(f"TensorRT: {failure}") from failure

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from models.artifacts import ModelFiles, StoredPlan
-from models.engine import EngineConfig, batch_sizes
-from models.engines.trt.build import BATCHES, PLANS_FOLDER, PlanMaker, PlanOrder
+from models.engine import EngineConfig, Progress, batch_sizes
+from models.engines.trt.build import BATCHES, PLANS_FOLDER, PlanBuilder, PlanRequest
 from models.engines.trt.cache import PlanCache, read_plan
 from models.engines.trt.driver import open_driver, probe
 from models.engines.trt.engine import TensorRtEngine
@@ -53,8 +53,13 @@ class Machine:
 MACHINE = Machine()
 
 
-def lack_of_tensorrt() -> str | None:
-    """What to install where TensorRT is not, or None; nothing is imported."""
+def why_no_gpu() -> str | None:
+    """Why no CUDA device can be used here, or None; nothing of CUDA is imported."""
+    return MACHINE.probe()
+
+
+def why_no_tensorrt() -> str | None:
+    """What to install where TensorRT is missing, or None; nothing is imported."""
     try:
         MACHINE.find_library()
     except EngineUnavailable as lacking:
@@ -62,12 +67,12 @@ def lack_of_tensorrt() -> str | None:
     return None
 
 
-def order_plan(
+def request_plan(
     files: ModelFiles,
     config: EngineConfig,
     library: Library | None = None,
     batches: Sequence[int] = BATCHES,
-) -> PlanOrder:
+) -> PlanRequest:
     """Say which plan a model needs here.
 
     Args:
@@ -95,7 +100,7 @@ def order_plan(
     area = config.height * config.width / _PIXELS
     most = min(config.max_batch, device.total_bytes // (_BYTES_PER_PICTURE * area))
     fitting = tuple(n for n in batches if n <= most) or tuple(batches[:1])
-    return PlanOrder(files, config.height, config.width, library, device, fitting)
+    return PlanRequest(files, config.height, config.width, library, device, fitting)
 
 
 def open_tensorrt(files: ModelFiles, config: EngineConfig) -> TensorRtEngine:
@@ -107,23 +112,23 @@ def open_tensorrt(files: ModelFiles, config: EngineConfig) -> TensorRtEngine:
         EngineIncompatible: If the plan does not open.
         InferenceFailed: If it opens and does not run.
     """
-    return open_order(order_plan(files, config), config)
+    return open_requested(request_plan(files, config), config)
 
 
-def open_order(order: PlanOrder, config: EngineConfig) -> TensorRtEngine:
-    """Open the plan of an order; see `open_tensorrt`."""
-    if config.precision not in (None, order.precision):
-        raise EngineIncompatible(f"TensorRT runs this model in {order.precision.value} only")
+def open_requested(request: PlanRequest, config: EngineConfig) -> TensorRtEngine:
+    """Open the plan of an request; see `open_tensorrt`."""
+    if config.precision not in (None, request.precision):
+        raise EngineIncompatible(f"TensorRT runs this model in {request.precision.value} only")
     folder = _folder(config)
     cache = PlanCache(folder / PLANS_FOLDER)
-    plan = _stored_plan(order, order.files.plans) or _cached_plan(order, cache)
-    with _survived(_mark_of(folder / PLANS_FOLDER, order)):
+    plan = _stored_plan(request, request.files.plans) or _cached_plan(request, cache)
+    with _crash_marker(_mark_of(folder / PLANS_FOLDER, request)):
         engine = TensorRtEngine(
             plan,
             MACHINE.open_driver,
-            lambda: MACHINE.open_runtime(order.library),
+            lambda: MACHINE.open_runtime(request.library),
             config,
-            order.precision,
+            request.precision,
         )
         try:
             _run_every_profile(engine, config)
@@ -148,48 +153,58 @@ def _run_every_profile(engine: TensorRtEngine, config: EngineConfig) -> None:
             return
 
 
-def build_tensorrt(files: ModelFiles, config: EngineConfig, maker: PlanMaker) -> PlanOrder:
-    """Build the plan a model needs here, unless it is there.
+class TensorRtBuild:
+    """The build of the plan a model needs here; see `models.engine.EngineBuild`.
 
-    Raises:
-        EngineUnavailable: If the machine has not what it takes.
-        EngineBuildFailed: If the build fails.
+    Args:
+        files: The model.
+        config: How it will be opened.
+        progress: Told how far the build is.
     """
-    order = order_plan(files, config)
-    maker.plan(order)
-    return order
+
+    def __init__(self, files: ModelFiles, config: EngineConfig, progress: Progress) -> None:
+        self._files, self._config = files, config
+        self._plans = PlanBuilder(_folder(config), progress)
+
+    def run(self) -> None:
+        """Build the plan, unless it is there."""
+        self._plans.plan(request_plan(self._files, self._config))
+
+    def cancel(self) -> None:
+        """End the build; nothing of it stays."""
+        self._plans.cancel()
 
 
-def forget_deaths(folder: Path, order: PlanOrder) -> None:
+def clear_crash_marker(folder: Path, request: PlanRequest) -> None:
     """Let an engine be opened again that has ended processes."""
-    _mark_of(folder, order).unlink(missing_ok=True)
+    _mark_of(folder, request).unlink(missing_ok=True)
 
 
-def _stored_plan(order: PlanOrder, plans: tuple[StoredPlan, ...]) -> bytes | None:
+def _stored_plan(request: PlanRequest, plans: tuple[StoredPlan, ...]) -> bytes | None:
     """The plan of the model store that fits, if there is one."""
     for stored in plans:
         try:
             manifest = PlanManifest.from_metadata(stored.metadata)
         except EngineIncompatible:
             continue
-        if manifest.key != order.key:
+        if manifest.key != request.key:
             continue
         try:
-            return read_plan(stored.file, manifest, order.key, in_store=True)
+            return read_plan(stored.file, manifest, request.key, in_store=True)
         except EngineIncompatible as refused:  # the cache may have a good one
             log.error("a TensorRT engine of the model store is refused: %s", refused)
     return None
 
 
-def _cached_plan(order: PlanOrder, cache: PlanCache) -> bytes:
+def _cached_plan(request: PlanRequest, cache: PlanCache) -> bytes:
     """The plan that was built here.
 
     Raises:
         EngineNotBuilt: If there is none, or it is refused: then it is to be built anew.
     """
-    why = f"no TensorRT engine was built for {order.device.name} with {order.library.label}"
+    why = f"no TensorRT engine was built for {request.device.name} with {request.library.label}"
     try:
-        plan = cache.find(order.key)
+        plan = cache.find(request.key)
     except EngineIncompatible as refused:
         plan, why = None, f"the TensorRT engine that was built is refused: {refused}"
     if plan is None:
@@ -203,12 +218,12 @@ def _folder(config: EngineConfig) -> Path:
     return config.cache_dir
 
 
-def _mark_of(folder: Path, order: PlanOrder) -> Path:
-    return folder / f"opening-{order.key.digest[:32]}"
+def _mark_of(folder: Path, request: PlanRequest) -> Path:
+    return folder / f"opening-{request.key.digest[:32]}"
 
 
 @contextmanager
-def _survived(mark: Path) -> Iterator[None]:
+def _crash_marker(mark: Path) -> Iterator[None]:
     """Do not open again what ended the process that opened it, twice.
 
     Raises:

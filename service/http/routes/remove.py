@@ -80,7 +80,7 @@ def _as_file(form: RemovalForm, result: RemovalResult, model: str, exchange: Exc
             "X-Processing-Time-Ms": f"{exchange.processing_ms():.1f}",
             "X-Original-Size": f"{result.width}x{result.height}",
             "X-Model-Version": model,
-            "X-Engine": result.engine,
+            "X-Engine": result.engine.label,
         },
     )
 
@@ -96,8 +96,8 @@ def _as_json(form: RemovalForm, result: RemovalResult, model: str, exchange: Exc
             edge_smoothing_applied=form.options.smoothing,
             processing_time_ms=round(exchange.processing_ms(), 1),
             model_version=model,
-            tensorrt_enabled=result.tensorrt,
-            engine=result.engine,
+            tensorrt_enabled=result.engine.is_tensorrt,
+            engine=result.engine.label,
             retried_on_cpu=result.retried_on_cpu,
         ),
     )

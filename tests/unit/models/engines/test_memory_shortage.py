@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.engines.pytorch.memory import find_shortage
+from models.engines.pytorch.memory import memory_shortage
 
 MIB = 1 << 20
 PLENTY = 4096 * MIB
@@ -19,13 +19,13 @@ OUT_OF_MEMORY = torch.OutOfMemoryError(
 
 
 def test_what_was_needed_is_what_was_taken_and_what_was_asked_for() -> None:
-    shortage = find_shortage(OUT_OF_MEMORY, taken=1000 * MIB, free=150 * MIB)
+    shortage = memory_shortage(OUT_OF_MEMORY, taken=1000 * MIB, free=150 * MIB)
     assert shortage is not None
     assert shortage.fields == {
         "gpu_memory_required_mb": 1402,
         "gpu_memory_available_mb": 1150,
     }
-    assert str(shortage) == "1402 MiB needed, 1150 MiB available"
+    assert str(shortage) == "1402 MB are needed, 1150 MB are free"
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_what_was_needed_is_what_was_taken_and_what_was_asked_for() -> None:
 )
 def test_sizes_are_read_in_every_unit(asked: str, required: int) -> None:
     failure = torch.OutOfMemoryError(f"CUDA out of memory. Tried to allocate {asked}. GPU 0 has")
-    shortage = find_shortage(failure, taken=10 * MIB, free=0)
+    shortage = memory_shortage(failure, taken=10 * MIB, free=0)
     assert shortage is not None
     assert shortage.fields["gpu_memory_required_mb"] == required
 
@@ -42,7 +42,7 @@ def test_sizes_are_read_in_every_unit(asked: str, required: int) -> None:
 @pytest.mark.parametrize("free", [0, 150 * MIB, PLENTY])
 @pytest.mark.parametrize("words", ["CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory"])
 def test_more_is_needed_than_was_available_whatever_was_free(words: str, free: int) -> None:
-    shortage = find_shortage(RuntimeError(words), taken=0, free=free)
+    shortage = memory_shortage(RuntimeError(words), taken=0, free=free)
     assert shortage is not None
     fields = shortage.fields
     assert fields["gpu_memory_required_mb"] > fields["gpu_memory_available_mb"]
@@ -51,7 +51,9 @@ def test_more_is_needed_than_was_available_whatever_was_free(words: str, free: i
 def test_a_lack_of_memory_is_found_behind_what_it_led_to() -> None:
     led_to = RuntimeError("CUDA error: operation failed due to a previous error during capture")
     led_to.__context__ = OUT_OF_MEMORY
-    assert find_shortage(led_to, taken=0, free=0) == find_shortage(OUT_OF_MEMORY, taken=0, free=0)
+    assert memory_shortage(led_to, taken=0, free=0) == memory_shortage(
+        OUT_OF_MEMORY, taken=0, free=0
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,9 +65,9 @@ def test_a_lack_of_memory_is_found_behind_what_it_led_to() -> None:
     ],
 )
 def test_words_for_many_things_mean_memory_where_little_is_free(words: str) -> None:
-    assert find_shortage(RuntimeError(words), taken=0, free=PLENTY) is None
-    assert find_shortage(RuntimeError(words), taken=0, free=100 * MIB) is not None
+    assert memory_shortage(RuntimeError(words), taken=0, free=PLENTY) is None
+    assert memory_shortage(RuntimeError(words), taken=0, free=100 * MIB) is not None
 
 
 def test_anything_else_is_no_lack_of_memory() -> None:
-    assert find_shortage(RuntimeError("CUDA error: device-side assert"), taken=0, free=0) is None
+    assert memory_shortage(RuntimeError("CUDA error: device-side assert"), taken=0, free=0) is None

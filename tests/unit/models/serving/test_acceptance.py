@@ -11,10 +11,15 @@ from models.artifacts import ModelFiles
 from models.engine import EngineConfig
 from models.engines.fake import FakeEngine
 from models.errors import EngineIncompatible, InferenceFailed, OutOfDeviceMemory
-from models.serving.acceptance import check_engine, golden_file, golden_mattes, golden_pictures
+from models.serving.acceptance import (
+    check_engine,
+    reference_file,
+    reference_mattes,
+    reference_pictures,
+)
 
 SIDE = 64
-PICTURES = golden_pictures(SIDE, SIDE)
+PICTURES = reference_pictures(SIDE, SIDE)
 REFERENCE = PICTURES[..., 1]
 
 
@@ -36,9 +41,9 @@ def noise(level: float) -> np.ndarray:
     return np.rint(np.random.default_rng(1).normal(0, level, (SIDE, SIDE))).astype(np.int16)
 
 
-def test_the_golden_pictures_are_two_photographs_of_the_models_size() -> None:
-    assert golden_pictures(64, 96).shape == (2, 64, 96, 3)
-    assert golden_pictures(64, 96).dtype == np.uint8
+def test_the_reference_pictures_are_two_photographs_of_the_models_size() -> None:
+    assert reference_pictures(64, 96).shape == (2, 64, 96, 3)
+    assert reference_pictures(64, 96).dtype == np.uint8
     assert all(picture.std() > 20 for picture in PICTURES)
 
 
@@ -87,10 +92,10 @@ def test_an_engine_with_memory_for_one_picture_only_may_serve() -> None:
 def test_mattes_are_kept_apart_by_model_graph_and_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = {golden_file(tmp_path, model, PICTURES).name for model in ("a" * 64, "b" * 64)}
-    names.add(golden_file(tmp_path, "a" * 64, PICTURES[::-1]).name)
+    names = {reference_file(tmp_path, model, PICTURES).name for model in ("a" * 64, "b" * 64)}
+    names.add(reference_file(tmp_path, "a" * 64, PICTURES[::-1]).name)
     monkeypatch.setattr("models.serving.acceptance.GRAPH_VERSION", 99)
-    names.add(golden_file(tmp_path, "a" * 64, PICTURES).name)
+    names.add(reference_file(tmp_path, "a" * 64, PICTURES).name)
     assert len(names) == 4
 
 
@@ -110,9 +115,9 @@ def test_the_references_mattes_are_made_once(tmp_path: Path) -> None:
         opened.append(WrongEngine())
         return opened[-1]
 
-    kept = tmp_path / "golden" / "model.npy"
-    first = golden_mattes(PICTURES, open_reference, kept)
-    again = golden_mattes(PICTURES, open_reference, kept)
+    kept = tmp_path / "reference" / "model.npy"
+    first = reference_mattes(PICTURES, open_reference, kept)
+    again = reference_mattes(PICTURES, open_reference, kept)
     assert np.array_equal(first, REFERENCE)
     assert np.array_equal(again, REFERENCE)
     assert len(opened) == 1
@@ -122,7 +127,7 @@ def test_the_references_mattes_are_made_once(tmp_path: Path) -> None:
 def test_kept_mattes_of_another_size_are_made_anew(tmp_path: Path) -> None:
     kept = tmp_path / "model.npy"
     np.save(kept, np.zeros((2, 8, 8), np.uint8))
-    assert np.array_equal(golden_mattes(PICTURES, WrongEngine, kept), REFERENCE)
+    assert np.array_equal(reference_mattes(PICTURES, WrongEngine, kept), REFERENCE)
 
 
 def test_a_reference_that_fails_is_closed_and_keeps_nothing(tmp_path: Path) -> None:
@@ -132,6 +137,6 @@ def test_a_reference_that_fails_is_closed_and_keeps_nothing(tmp_path: Path) -> N
 
     engine = Failing()
     with pytest.raises(InferenceFailed):
-        golden_mattes(PICTURES, lambda: engine, tmp_path / "model.npy")
+        reference_mattes(PICTURES, lambda: engine, tmp_path / "model.npy")
     assert engine._closed
     assert list(tmp_path.iterdir()) == []

@@ -16,7 +16,7 @@ from models.artifacts import ModelFiles
 from models.engine import EngineConfig, EngineInfo, Headroom
 from models.engines.fake import FakeEngine
 from models.errors import EngineUnavailable, InferenceFailed, NetworkOverflowed, OutOfDeviceMemory
-from models.serving.failover import EngineChain
+from models.serving.failover import FailoverPredictor
 from models.spec import Precision
 
 HEIGHT, WIDTH = 16, 24
@@ -71,21 +71,21 @@ def cpu_engine() -> FaultyEngine:
     return FaultyEngine("openvino", "cpu")
 
 
-def no_spare() -> FaultyEngine:
+def no_fallback() -> FaultyEngine:
     raise EngineUnavailable("there is none")
 
 
 def make_chain(
-    engine: FaultyEngine, open_spare: Callable[[], FaultyEngine] = cpu_engine
-) -> EngineChain:
-    chain = EngineChain(engine, open_spare, HEIGHT, WIDTH)
+    engine: FaultyEngine, open_fallback: Callable[[], FaultyEngine] = cpu_engine
+) -> FailoverPredictor:
+    chain = FailoverPredictor(engine, open_fallback, HEIGHT, WIDTH)
     engine.passes = 0
     return chain
 
 
 def test_what_serves_is_named() -> None:
     outcome = make_chain(FaultyEngine()).predict(BATCH)
-    assert (outcome.engine, outcome.retried_on_cpu) == ("tensorrt f16", False)
+    assert (outcome.engine.label, outcome.retried_on_cpu) == ("tensorrt f16", False)
     assert np.array_equal(outcome.alphas, BATCH[..., 1])
 
 
@@ -95,11 +95,11 @@ def test_a_device_that_fails_costs_one_pass_on_the_cpu_and_says_so(fault: Except
     chain = make_chain(engine, lambda: spare)
     engine.faults = [fault]
     outcome = chain.predict(BATCH)
-    assert (outcome.engine, outcome.retried_on_cpu) == ("openvino f16", True)
+    assert (outcome.engine.label, outcome.retried_on_cpu) == ("openvino f16", True)
     assert np.array_equal(outcome.alphas, BATCH[..., 1])
     assert (engine.passes, spare.passes) == (1, 1)
     assert chain.failures_in_a_row == 0
-    assert chain.predict(BATCH).engine == "tensorrt f16"
+    assert chain.predict(BATCH).engine.label == "tensorrt f16"
 
 
 def test_a_picture_that_overflows_the_network_turns_the_device_off_for_nobody() -> None:
@@ -108,19 +108,19 @@ def test_a_picture_that_overflows_the_network_turns_the_device_off_for_nobody() 
     for _ in range(5):
         engine.faults = [NetworkOverflowed("a value left its range")]
         assert chain.predict(BATCH).retried_on_cpu
-    assert chain.predict(BATCH).engine == "tensorrt f16"
+    assert chain.predict(BATCH).engine.label == "tensorrt f16"
     assert chain.notes == []
 
 
-def test_the_spare_engine_is_opened_once_and_only_when_needed() -> None:
+def test_the_fallback_engine_is_opened_once_and_only_when_needed() -> None:
     opened: list[FaultyEngine] = []
 
-    def open_spare() -> FaultyEngine:
+    def open_fallback() -> FaultyEngine:
         opened.append(cpu_engine())
         return opened[-1]
 
     engine = FaultyEngine()
-    chain = make_chain(engine, open_spare)
+    chain = make_chain(engine, open_fallback)
     chain.predict(BATCH)
     assert opened == []
     for _ in range(2):
@@ -144,9 +144,9 @@ def test_where_the_cpu_does_not_do_either_the_devices_lack_is_reported_with_its_
     }
 
 
-def test_without_a_spare_engine_the_devices_own_failure_is_reported() -> None:
+def test_without_a_fallback_engine_the_devices_own_failure_is_reported() -> None:
     engine = FaultyEngine()
-    chain = make_chain(engine, no_spare)
+    chain = make_chain(engine, no_fallback)
     engine.faults = [InferenceFailed("first")]
     with pytest.raises(InferenceFailed, match="first"):
         chain.predict(BATCH)
@@ -155,7 +155,7 @@ def test_without_a_spare_engine_the_devices_own_failure_is_reported() -> None:
 
 def test_a_cpu_engine_that_fails_is_not_tried_twice() -> None:
     engine = cpu_engine()
-    chain = make_chain(engine, no_spare)
+    chain = make_chain(engine, no_fallback)
     engine.faults = [InferenceFailed("no")]
     with pytest.raises(InferenceFailed, match="no"):
         chain.predict(BATCH)
@@ -169,12 +169,12 @@ def test_memory_is_looked_at_before_the_work() -> None:
     with pytest.raises(OutOfDeviceMemory) as caught:
         chain.predict(BATCH)
     assert caught.value.fields == {
-        "gpu_memory_required_mb": 1200,
+        "gpu_memory_required_mb": 1201,
         "gpu_memory_available_mb": 847,
     }
     assert (engine.passes, spare.passes) == (0, 0)
     engine.room = Headroom(free_mb=1300, required_mb=1200.2)
-    assert chain.predict(BATCH).engine == "tensorrt f16"
+    assert chain.predict(BATCH).engine.label == "tensorrt f16"
 
 
 def test_an_engine_that_keeps_failing_makes_way() -> None:
@@ -185,7 +185,7 @@ def test_an_engine_that_keeps_failing_makes_way() -> None:
         assert chain.predict(BATCH).retried_on_cpu
     assert engine.closed
     outcome = chain.predict(BATCH)
-    assert (outcome.engine, outcome.retried_on_cpu) == ("openvino f16", False)
+    assert (outcome.engine.label, outcome.retried_on_cpu) == ("openvino f16", False)
     assert chain.notes == [
         "tensorrt f16 kept failing; openvino f16 serves until the service is started again"
     ]
@@ -223,11 +223,11 @@ def test_a_better_engine_takes_over_after_the_batch_under_way() -> None:
         assert not swapping.done()
         assert not old.closed
         old.gate.set()
-        assert under_way.result(10).engine == "openvino f16"
+        assert under_way.result(10).engine.label == "openvino f16"
         swapping.result(10)
     assert old.closed
     assert not old.closed_during_a_pass
-    assert chain.predict(BATCH).engine == "tensorrt f16"
+    assert chain.predict(BATCH).engine.label == "tensorrt f16"
 
 
 def test_no_request_is_lost_to_a_swap() -> None:
@@ -248,4 +248,4 @@ def test_an_engine_that_fails_its_first_picture_does_not_take_over() -> None:
         chain.swap(new)
     assert new.closed
     assert not old.closed
-    assert chain.predict(BATCH).engine == "openvino f16"
+    assert chain.predict(BATCH).engine.label == "openvino f16"

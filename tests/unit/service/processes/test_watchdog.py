@@ -5,21 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
+from models.engine import EngineInfo
+from models.serving.status import EngineStatus
+from models.spec import Precision
 from service.errors import InferenceUnavailable
 from service.processes.watchdog import WatchdogConfig, replace_when_hung
+from service.removal.ports import InferenceStatus
 
 CONFIG = WatchdogConfig(ask_every_s=0.01, ask_first_s=0.01, unanswered=5, busy_s=5.0)
 
 
-async def _watch(answer: Callable[[], Mapping[str, Any]], for_s: float) -> list[int]:
+def _status(pid: int, busy_s: float) -> InferenceStatus:
+    engine = EngineInfo("fake", "fake 1", "cpu", Precision.F32, 1)
+    return InferenceStatus(EngineStatus(engine, 0, 0.0, True, ()), pid, busy_s, {})
+
+
+async def _watch(answer: Callable[[], InferenceStatus], for_s: float) -> list[int]:
     killed: list[int] = []
 
-    async def describe() -> Mapping[str, Any]:
+    async def describe() -> InferenceStatus:
         return answer()
 
     with contextlib.suppress(TimeoutError):
@@ -30,9 +38,9 @@ async def _watch(answer: Callable[[], Mapping[str, Any]], for_s: float) -> list[
 
 @pytest.mark.anyio
 async def test_silence_after_an_answer_ends_the_process_once() -> None:
-    told = iter([{"pid": 7, "busy_s": 0.0}])
+    told = iter([_status(7, 0.0)])
 
-    def answer() -> Mapping[str, Any]:
+    def answer() -> InferenceStatus:
         for known in told:
             return known
         raise InferenceUnavailable
@@ -43,22 +51,22 @@ async def test_silence_after_an_answer_ends_the_process_once() -> None:
 @pytest.mark.anyio
 async def test_a_question_that_took_very_long_is_one_question() -> None:
     """A container that was paused, or a debugger: time has passed, and nobody was asked."""
-    told = iter([{"pid": 7, "busy_s": 0.0}, None])
+    told = iter([_status(7, 0.0), None])
 
-    def answer() -> Mapping[str, Any]:
+    def answer() -> InferenceStatus:
         for known in told:
             if known is not None:
                 return known
             time.sleep(0.3)
             raise InferenceUnavailable
-        return {"pid": 7, "busy_s": 0.0}
+        return _status(7, 0.0)
 
     assert await _watch(answer, 0.5) == []
 
 
 @pytest.mark.anyio
 async def test_a_process_that_has_never_answered_is_left_to_start() -> None:
-    def answer() -> Mapping[str, Any]:
+    def answer() -> InferenceStatus:
         raise InferenceUnavailable
 
     assert await _watch(answer, 0.3) == []
@@ -68,17 +76,17 @@ async def test_a_process_that_has_never_answered_is_left_to_start() -> None:
 async def test_short_silences_are_forgiven() -> None:
     count = 0
 
-    def answer() -> Mapping[str, Any]:
+    def answer() -> InferenceStatus:
         nonlocal count
         count += 1
         if count % 4:
             raise InferenceUnavailable
-        return {"pid": 7, "busy_s": 4.9}
+        return _status(7, 4.9)
 
     assert await _watch(answer, 0.5) == []
 
 
 @pytest.mark.anyio
 async def test_a_batch_that_never_ends_ends_the_process() -> None:
-    assert await _watch(lambda: {"pid": 9, "busy_s": 5.1}, 0.015) in ([], [9])
-    assert set(await _watch(lambda: {"pid": 9, "busy_s": 5.1}, 0.2)) == {9}
+    assert await _watch(lambda: _status(9, 5.1), 0.015) in ([], [9])
+    assert set(await _watch(lambda: _status(9, 5.1), 0.2)) == {9}

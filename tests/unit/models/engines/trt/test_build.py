@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 
 from models.artifacts import ModelFiles
-from models.engines.trt.build import PlanMaker
+from models.engines.trt.build import PlanBuilder
 from models.engines.trt.library import Library
 from models.errors import EngineBuildFailed
 from models.spec import Precision
@@ -21,7 +21,7 @@ from tests.support.plans import (
     files_within,
     hear,
     hear_all,
-    make_order,
+    make_request,
     needs_rtx,
     start_wanting,
     wait_for_child,
@@ -52,14 +52,14 @@ def graph(tmp_path: Path) -> Path:
 def test_an_order_that_differs_in_one_thing_differs_in_that_part_of_its_key(
     graph: Path, part: str
 ) -> None:
-    order = make_order(graph, SIZE)
+    order = make_request(graph, SIZE)
     other = replace(order, **OTHER[part])
     assert replace(order.key, **{part: getattr(other.key, part)}) == other.key != order.key
 
 
 def test_a_checkpoint_is_ordered_in_half_precision_and_for_one_size(graph: Path) -> None:
-    order = make_order(graph, SIZE, checkpoint=graph)
-    assert (order.precision, make_order(graph, SIZE).precision) == (Precision.F16, Precision.F32)
+    order = make_request(graph, SIZE, checkpoint=graph)
+    assert (order.precision, make_request(graph, SIZE).precision) == (Precision.F16, Precision.F32)
     sizes = [order, replace(order, height=2 * SIZE), replace(order, width=2 * SIZE)]
     assert len({resized.source for resized in sizes}) == 3
 
@@ -69,7 +69,7 @@ def test_a_checkpoint_is_ordered_in_half_precision_and_for_one_size(graph: Path)
 def test_of_two_processes_that_want_a_plan_at_once_one_builds_it(
     graph: Path, tmp_path: Path
 ) -> None:
-    order, folder = make_order(graph, SIZE, SLOWLY), tmp_path / "cache"
+    order, folder = make_request(graph, SIZE, SLOWLY), tmp_path / "cache"
     both = [start_wanting(order, folder) for _ in range(2)]
     phases = [hear_all(hears) for _, hears in both]
     for process, _ in both:
@@ -85,10 +85,10 @@ def test_a_builder_that_is_killed_is_told_of_and_leaves_nothing(
     graph: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "cache"
-    process, hears = start_wanting(make_order(graph, SIZE, SLOWLY), folder)
+    process, hears = start_wanting(make_request(graph, SIZE, SLOWLY), folder)
     assert hear(hears) == "parse"
     wait_for_child(process).kill()
-    assert "ended by signal 9" in hear_all(hears)[-1]
+    assert "killed by signal 9" in hear_all(hears)[-1]
     process.join(PATIENCE_S)
     assert files_within(folder) == []
 
@@ -96,9 +96,9 @@ def test_a_builder_that_is_killed_is_told_of_and_leaves_nothing(
 @pytest.mark.tensorrt
 @needs_rtx
 def test_a_build_that_is_cancelled_leaves_nothing(graph: Path, tmp_path: Path) -> None:
-    maker = PlanMaker(tmp_path / "cache", lambda _phase, _done, _of: maker.cancel())
+    maker = PlanBuilder(tmp_path / "cache", lambda _phase, _done, _of: maker.cancel())
     with pytest.raises(EngineBuildFailed, match="cancelled"):
-        maker.plan(make_order(graph, SIZE, SLOWLY))
+        maker.plan(make_request(graph, SIZE, SLOWLY))
     assert files_within(tmp_path / "cache") == []
 
 
@@ -107,7 +107,7 @@ def test_a_build_that_is_cancelled_leaves_nothing(graph: Path, tmp_path: Path) -
 def test_who_is_killed_while_building_takes_the_builder_along_and_the_next_builds(
     graph: Path, tmp_path: Path
 ) -> None:
-    order, folder = make_order(graph, SIZE, SLOWLY), tmp_path / "cache"
+    order, folder = make_request(graph, SIZE, SLOWLY), tmp_path / "cache"
     process, hears = start_wanting(order, folder)
     assert hear(hears) == "parse"
     builder = wait_for_child(process)
@@ -115,7 +115,7 @@ def test_who_is_killed_while_building_takes_the_builder_along_and_the_next_build
     process.join(PATIENCE_S)
     wait_until_ended(builder)
     assert files_within(folder) == []
-    maker = PlanMaker(folder)
+    maker = PlanBuilder(folder)
     assert maker.cache.find(order.key) is None
     assert maker.plan(order) == maker.cache.find(order.key)
 
@@ -127,9 +127,9 @@ def test_a_graph_that_another_is_exporting_is_waited_for_and_not_exported_again(
 ) -> None:
     checkpoint = tmp_path / "no.safetensors"  # nothing could be exported of it
     checkpoint.write_bytes(b"no tensors")
-    order, folder = make_order(graph, SIZE, checkpoint=checkpoint), tmp_path / "cache"
+    order, folder = make_request(graph, SIZE, checkpoint=checkpoint), tmp_path / "cache"
     phases: list[str] = []
-    maker = PlanMaker(folder, lambda phase, _done, _of: phases.append(phase))
+    maker = PlanBuilder(folder, lambda phase, _done, _of: phases.append(phase))
     exported = folder / "tensorrt-graphs" / f"{order.source[:32]}.onnx"
     exported.parent.mkdir(mode=0o700, parents=True)
     with FileLock(exported.with_suffix(".lock")):
@@ -146,12 +146,12 @@ def test_a_graph_that_another_is_exporting_is_waited_for_and_not_exported_again(
 def test_a_wait_for_another_process_can_be_cancelled(
     awaited: str, graph: Path, tmp_path: Path
 ) -> None:
-    order, folder = make_order(graph, SIZE, checkpoint=graph), tmp_path / "cache"
+    order, folder = make_request(graph, SIZE, checkpoint=graph), tmp_path / "cache"
     locks = {
         "plan": folder / "tensorrt" / f"{order.key.digest[:32]}.lock",
         "graph": folder / "tensorrt-graphs" / f"{order.source[:32]}.lock",
     }
-    maker = PlanMaker(folder)
+    maker = PlanBuilder(folder)
     locks[awaited].parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with FileLock(locks[awaited]), ThreadPoolExecutor() as elsewhere:
         waiting = elsewhere.submit(maker.plan, order)
@@ -170,12 +170,12 @@ def test_what_is_no_checkpoint_fails_with_the_exporters_reason_and_leaves_nothin
     checkpoint, folder = tmp_path / "no.safetensors", tmp_path / "cache"
     checkpoint.write_bytes(b"no tensors")
     with pytest.raises(EngineBuildFailed, match="safetensors"):
-        PlanMaker(folder).plan(make_order(graph, SIZE, checkpoint=checkpoint))
+        PlanBuilder(folder).plan(make_request(graph, SIZE, checkpoint=checkpoint))
     assert files_within(folder) == []
 
 
 @pytest.mark.tensorrt
 def test_a_library_that_is_not_installed_is_said_to_be_missing(graph: Path, tmp_path: Path) -> None:
-    order = replace(make_order(graph, SIZE), library=Library("tensorrt_rtx", "none", "0.9"))
+    order = replace(make_request(graph, SIZE), library=Library("tensorrt_rtx", "none", "0.9"))
     with pytest.raises(EngineBuildFailed, match=r"tensorrt_rtx 0\.9 is not installed"):
-        PlanMaker(tmp_path / "cache").plan(order)
+        PlanBuilder(tmp_path / "cache").plan(order)

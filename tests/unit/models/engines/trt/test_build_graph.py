@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from models.engines.trt.build import PlanMaker, PlanOrder
+from models.engines.trt.build import PlanBuilder, PlanRequest
 from models.errors import EngineBuildFailed, EngineIncompatible
 from tests.support.fake_tensorrt import install_fake_tensorrt
-from tests.support.plans import files_within, make_order, write_mean_graph
+from tests.support.plans import files_within, make_request, write_mean_graph
 
 SIZE = 32
 
@@ -22,12 +22,12 @@ def outcome(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlanOrder:
+def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlanRequest:
     """An order for a plan of a checkpoint, of which nothing could be exported."""
     library = install_fake_tensorrt(monkeypatch, tmp_path / "library")
     checkpoint = tmp_path / "no.safetensors"
     checkpoint.write_bytes(b"no tensors")
-    return replace(make_order(checkpoint, SIZE, checkpoint=checkpoint), library=library)
+    return replace(make_request(checkpoint, SIZE, checkpoint=checkpoint), library=library)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def graph(folder: Path, order: PlanOrder) -> Path:
+def graph(folder: Path, order: PlanRequest) -> Path:
     """What was exported of it before."""
     (folder / "tensorrt-graphs").mkdir(mode=0o700, parents=True)
     return write_mean_graph(folder / "tensorrt-graphs" / f"{order.source[:32]}.onnx", SIZE)
@@ -44,32 +44,32 @@ def graph(folder: Path, order: PlanOrder) -> Path:
 
 @pytest.mark.parametrize("content", [b"", b"half of a graph"], ids=["empty", "damaged"])
 def test_a_graph_that_is_damaged_fails_one_build_and_the_next_exports_it_anew(
-    content: bytes, order: PlanOrder, folder: Path, graph: Path
+    content: bytes, order: PlanRequest, folder: Path, graph: Path
 ) -> None:
     graph.write_bytes(content)
     with pytest.raises(EngineBuildFailed):
-        PlanMaker(folder).plan(order)
+        PlanBuilder(folder).plan(order)
     assert not graph.exists()
     with pytest.raises(EngineBuildFailed, match="safetensors"):
-        PlanMaker(folder).plan(order)
+        PlanBuilder(folder).plan(order)
 
 
 def test_a_build_that_is_cancelled_costs_no_graph(
-    order: PlanOrder, folder: Path, graph: Path, outcome: Path
+    order: PlanRequest, folder: Path, graph: Path, outcome: Path
 ) -> None:
     outcome.write_text("wait")
-    maker = PlanMaker(folder, lambda _phase, _done, _of: maker.cancel())
+    maker = PlanBuilder(folder, lambda _phase, _done, _of: maker.cancel())
     with pytest.raises(EngineBuildFailed, match="cancelled"):
         maker.plan(order)
     assert files_within(folder) == [graph.name]
 
 
 def test_a_graph_that_was_not_exported_is_nobodys_to_drop(
-    order: PlanOrder, folder: Path, tmp_path: Path, outcome: Path
+    order: PlanRequest, folder: Path, tmp_path: Path, outcome: Path
 ) -> None:
     published = write_mean_graph(tmp_path / "graph.onnx", SIZE)
     outcome.write_text("nothing of it")
-    maker, of_graph = PlanMaker(folder), make_order(published, SIZE)
+    maker, of_graph = PlanBuilder(folder), make_request(published, SIZE)
     of_graph = replace(of_graph, library=order.library)
     with pytest.raises(EngineBuildFailed, match="built nothing"):
         maker.plan(of_graph)
@@ -78,20 +78,20 @@ def test_a_graph_that_was_not_exported_is_nobodys_to_drop(
 
 
 def test_a_graph_that_is_dropped_while_a_plan_is_built_of_it_costs_no_plan(
-    order: PlanOrder, folder: Path, graph: Path
+    order: PlanRequest, folder: Path, graph: Path
 ) -> None:
     def drop(phase: str, _done: int, _of: int) -> None:
         if phase == "Build Engine":
             graph.unlink(missing_ok=True)
 
-    assert PlanMaker(folder, drop).plan(order)
+    assert PlanBuilder(folder, drop).plan(order)
     assert not graph.exists()
 
 
 def test_what_is_forgotten_is_the_plan_and_the_graph_it_was_built_of(
-    order: PlanOrder, folder: Path, graph: Path
+    order: PlanRequest, folder: Path, graph: Path
 ) -> None:
-    maker = PlanMaker(folder)
+    maker = PlanBuilder(folder)
     maker.plan(order)
     maker.forget(order)
     assert maker.cache.find(order.key) is None
@@ -99,9 +99,9 @@ def test_what_is_forgotten_is_the_plan_and_the_graph_it_was_built_of(
 
 
 def test_graphs_that_others_could_have_written_are_refused(
-    order: PlanOrder, folder: Path, graph: Path
+    order: PlanRequest, folder: Path, graph: Path
 ) -> None:
     graph.parent.chmod(0o777)
     with pytest.raises(EngineIncompatible, match="chmod"):
-        PlanMaker(folder).plan(order)
+        PlanBuilder(folder).plan(order)
     assert graph.is_file()

@@ -11,9 +11,9 @@ import onnx
 import pytest
 from onnx import parser
 
-from models.engines.trt.build import PlanMaker
+from models.engines.trt.build import PlanBuilder
 from models.errors import EngineBuildFailed
-from tests.support.plans import make_order, needs_rtx
+from tests.support.plans import make_request, needs_rtx
 
 pytestmark = [pytest.mark.tensorrt, needs_rtx]
 
@@ -60,23 +60,23 @@ def test_what_the_parser_refuses_is_told_with_its_operator(tmp_path: Path, reaso
     with pytest.raises(
         EngineBuildFailed, match=f"^TensorRT does not take the graph: {reason}"
     ) as told:
-        PlanMaker(tmp_path / "cache").plan(make_order(graph, SIZE))
+        PlanBuilder(tmp_path / "cache").plan(make_request(graph, SIZE))
     assert "\n" not in str(told.value)
 
 
 def test_the_same_cast_before_it_is_transposed_becomes_a_plan(tmp_path: Path) -> None:
     graph = write_graph(tmp_path / "graph.onnx", TAKEN.format(batch="N"))
-    assert PlanMaker(tmp_path / "cache").plan(make_order(graph, SIZE))
+    assert PlanBuilder(tmp_path / "cache").plan(make_request(graph, SIZE))
 
 
 def test_what_parses_and_cannot_be_built_is_told_with_the_builders_reason(tmp_path: Path) -> None:
     graph = write_graph(tmp_path / "graph.onnx", TAKEN.format(batch=2))
     with pytest.raises(EngineBuildFailed, match=r"^TensorRT built nothing: .*profile"):
-        PlanMaker(tmp_path / "cache").plan(make_order(graph, SIZE, batches=(1,)))
+        PlanBuilder(tmp_path / "cache").plan(make_request(graph, SIZE, batches=(1,)))
 
 
 def test_what_is_no_graph_is_refused_in_words(tmp_path: Path) -> None:
     graph = tmp_path / "graph.onnx"
     graph.write_bytes(b"no graph")
     with pytest.raises(EngineBuildFailed, match=r"^TensorRT does not take the graph: [^:]"):
-        PlanMaker(tmp_path / "cache").plan(make_order(graph, SIZE))
+        PlanBuilder(tmp_path / "cache").plan(make_request(graph, SIZE))

@@ -23,7 +23,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     library = install_fake_tensorrt(monkeypatch, tmp_path / "library")
     graph = write_mean_graph(tmp_path / "graph.onnx", 32)
     command = [sys.executable, "-m", "models.engines.trt.builder", "--library", library.label]
-    return [*command, "--graph", str(graph), "--batches", "1", "--parent", str(os.getpid())]
+    return [*command, "--graph", str(graph), "--batches", "1"]
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def timings(tmp_path: Path) -> Path:
 
 def run(command: list[str], plan: Path, timings: Path) -> tuple[int, list[dict[str, object]]]:
     """How it ended, and what it told."""
-    command = [*command, "--plan", str(plan), "--timing-cache", str(timings)]
+    command = [*command, "--plan", str(plan), "--timing-cache", str(timings), str(os.getpid())]
     ran = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     return ran.returncode, [json.loads(line) for line in ran.stdout.splitlines()]
 

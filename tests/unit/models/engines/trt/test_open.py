@@ -9,10 +9,10 @@ import pytest
 
 from models.artifacts import ModelFiles, StoredPlan
 from models.engine import EngineConfig
-from models.engines.trt.build import PLANS_FOLDER, PlanOrder
+from models.engines.trt.build import PLANS_FOLDER, PlanRequest
 from models.engines.trt.cache import PlanCache
 from models.engines.trt.library import Library
-from models.engines.trt.open import MACHINE, forget_deaths, open_tensorrt, order_plan
+from models.engines.trt.open import MACHINE, clear_crash_marker, open_tensorrt, request_plan
 from models.engines.trt.plan import PlanManifest
 from models.engines.trt.ports import CudaError
 from models.errors import EngineIncompatible, EngineNotBuilt, EngineUnavailable
@@ -50,11 +50,11 @@ def config(tmp_path: Path) -> EngineConfig:
     return EngineConfig(SIDE, SIDE, cache_dir=tmp_path / "cache")
 
 
-def manifest_of(order: PlanOrder, plan: bytes = PLAN) -> PlanManifest:
+def manifest_of(order: PlanRequest, plan: bytes = PLAN) -> PlanManifest:
     return PlanManifest(order.key, "c" * 64, hashlib.sha256(plan).hexdigest(), len(plan), 0.1)
 
 
-def keep(order: PlanOrder, config: EngineConfig) -> PlanCache:
+def keep(order: PlanRequest, config: EngineConfig) -> PlanCache:
     assert config.cache_dir is not None
     cache = PlanCache(config.cache_dir / PLANS_FOLDER)
 
@@ -75,7 +75,7 @@ def test_what_was_not_built_says_how_to_build_it(files: ModelFiles, config: Engi
 def test_a_plan_of_the_cache_runs(
     files: ModelFiles, config: EngineConfig, device: FakeDevice
 ) -> None:
-    keep(order_plan(files, config), config)
+    keep(request_plan(files, config), config)
     engine = open_tensorrt(files, config)
     batch = np.random.default_rng(0).integers(0, 256, (3, SIDE, SIDE, 3), dtype=np.uint8)
     assert np.array_equal(engine.predict(batch), expected_alpha(batch))
@@ -90,7 +90,7 @@ def test_a_plan_of_the_cache_runs(
 def test_a_plan_of_the_model_store_runs_where_it_fits(
     files: ModelFiles, config: EngineConfig, tmp_path: Path
 ) -> None:
-    order = order_plan(files, config)
+    order = request_plan(files, config)
     plan = tmp_path / "engine.plan"
     plan.write_bytes(PLAN)
     plan.chmod(0o644)
@@ -110,7 +110,7 @@ def test_every_profile_has_run_before_an_engine_counts_as_opened(
     files: ModelFiles, config: EngineConfig, device: FakeDevice
 ) -> None:
     device.capacity = 64 * 1024 * MIB
-    keep(order_plan(files, config), config)
+    keep(request_plan(files, config), config)
     engine = open_tensorrt(files, config)
     assert device.calls["context"] == device.calls["record"] == 4
     engine.close()
@@ -120,7 +120,7 @@ def test_memory_for_single_pictures_only_is_enough_to_open(
     files: ModelFiles, config: EngineConfig, device: FakeDevice
 ) -> None:
     device.capacity = 64 * 1024 * MIB
-    keep(order_plan(files, config), config)
+    keep(request_plan(files, config), config)
     device.fail("context", CudaError.OUT_OF_MEMORY, nth=2)
     open_tensorrt(files, config).close()
 
@@ -137,14 +137,14 @@ def test_another_precision_than_the_plans_is_refused(
 def test_what_ended_two_processes_is_not_opened_a_third_time(
     files: ModelFiles, config: EngineConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order = order_plan(files, config)
+    order = request_plan(files, config)
     keep(order, config)
     assert config.cache_dir is not None
     folder = config.cache_dir / PLANS_FOLDER
     (folder / f"opening-{order.key.digest[:32]}").write_bytes(b"xx")
     with pytest.raises(EngineIncompatible, match="2 times"):
         open_tensorrt(files, config)
-    forget_deaths(folder, order)
+    clear_crash_marker(folder, order)
     open_tensorrt(files, config).close()
     assert not list(folder.glob("opening-*"))
 
@@ -171,4 +171,4 @@ def test_a_small_device_gets_fewer_profiles(
     files: ModelFiles, device: FakeDevice, gigabytes: int, side: int, batches: tuple[int, ...]
 ) -> None:
     device.capacity = gigabytes << 30
-    assert order_plan(files, EngineConfig(side, side)).batches == batches
+    assert request_plan(files, EngineConfig(side, side)).batches == batches

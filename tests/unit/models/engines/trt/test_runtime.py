@@ -87,7 +87,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     graph = write_mean_graph(folder / "graph.onnx", SIZE)
     command = ["models.engines.trt.builder", "--library", LIBRARIES[0].label]
     command += ["--graph", str(graph), "--plan", str(folder / "plan"), "--batches", "1", "2"]
-    command += ["--parent", str(os.getpid())]
+    command += [str(os.getpid())]
     subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True, timeout=240)
     return folder / "plan"
 

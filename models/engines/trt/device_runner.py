@@ -26,13 +26,14 @@ from models.errors import (
     EngineUnavailable,
     InferenceFailed,
     NetworkOverflowed,
+    Shortage,
 )
 
 _MIB = 1024 * 1024
 _logger = logging.getLogger(__name__)
 
 
-class Session:
+class DeviceRunner:
     """Made, used and closed on one thread.
 
     Args:
@@ -66,7 +67,7 @@ class Session:
                 self._load(plan, open_runtime(), config)
                 self._allocate(config)
         except CudaError as failure:
-            figures = self._figures_after(failure)
+            figures = self._shortage_after(failure)
             self.close()
             raise EngineUnavailable(f"the CUDA device fails: {failure}{figures}") from failure
         except BaseException:
@@ -117,12 +118,12 @@ class Session:
                 return driver.memory()
         return None
 
-    def memory_figures(self) -> dict[str, int]:
-        """What running takes, at least, and what there is, in whole MiB."""
+    def shortage(self) -> Shortage:
+        """What running takes, at least, and what there is."""
         memory = self.memory()
         free = 0 if memory is None else memory.free_bytes
         # At least what was free: that much did not do.
-        return _figures(max(self._needed_bytes, free), free)
+        return Shortage(max(self._needed_bytes, free), free)
 
     def close(self) -> None:
         """Give everything back. Never raises; may be called twice."""
@@ -220,13 +221,13 @@ class Session:
         """
         free = self._open_driver.memory().free_bytes
         if free < needed:
-            figures = _figures(needed, free)
-            raise EngineUnavailable(f"{what} does not fit the GPU: {_words(figures)}", **figures)
+            shortage = Shortage(needed, free)
+            raise EngineUnavailable(f"{what} does not fit the GPU: {shortage}", **shortage.fields)
 
-    def _figures_after(self, failure: CudaError) -> str:
+    def _shortage_after(self, failure: CudaError) -> str:
         if failure.code != CudaError.OUT_OF_MEMORY or self._driver is None:
             return ""
-        return f"; {_words(self.memory_figures())}"
+        return f"; {self.shortage()}"
 
     @property
     def _open_driver(self) -> CudaDriver:
@@ -260,17 +261,3 @@ def _quietly(give_back: Callable[[], None]) -> None:
         give_back()
     except Exception:
         _logger.warning("the CUDA device does not take something back", exc_info=True)
-
-
-def _figures(needed: int, free: int) -> dict[str, int]:
-    return {
-        "gpu_memory_required_mb": -(-needed // _MIB),
-        "gpu_memory_available_mb": free // _MIB,
-    }
-
-
-def _words(figures: dict[str, int]) -> str:
-    return (
-        f"{figures['gpu_memory_required_mb']} MB are needed, "
-        f"{figures['gpu_memory_available_mb']} MB are free"
-    )
