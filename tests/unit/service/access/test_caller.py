@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from service.access.caller import client_key
 
 PROXIES = ("10.0.0.0/8", "2001:db8:ffff::/48", "127.0.0.1")
