@@ -14,7 +14,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import patch
 
 import cv2
 import httpx
@@ -26,13 +25,12 @@ from models.engine import EngineInfo
 from models.spec import InputSpec, ModelSpec, Precision
 from scripts.measuring.environments import run
 from service.imaging.guard import ImageLimits, inspect
-from service.removal import threads
+from service.removal import pipeline
 from service.removal.options import RemovalOptions
+from service.removal.pipeline import Removal
 from service.removal.ports import Matte
 from service.removal.remover import BackgroundRemover, RemoverConfig
-
-# What the remover times outside its imaging thread.
-_NOT_IMAGING = ("guard", "admission", "matte", "inference")
+from service.removal.threads import StageClock
 
 
 @dataclass(frozen=True)
@@ -64,13 +62,6 @@ def mean_of(times: Sequence[StageTimes]) -> StageTimes:
     )
 
 
-class _ThreadClock:
-    """Stands in for `time` where stages are timed, so that they count CPU time of their thread."""
-
-    perf_counter = staticmethod(time.thread_time)
-    monotonic = staticmethod(time.monotonic)
-
-
 class KnownMatte:
     """A matting port that knows the answer."""
 
@@ -99,25 +90,29 @@ async def _measure_ours(
     spec: ModelSpec, picture: Path, matte: U8Array, repeats: int
 ) -> tuple[float, dict[str, float]]:
     """The whole, and stage by stage; medians."""
-    data, limits = picture.read_bytes(), ImageLimits()
-    remover = BackgroundRemover(KnownMatte(matte), spec, RemoverConfig(limits, workers=1))
-    wholes, guards, stages = [], [], []
+    data = picture.read_bytes()
+    remover = BackgroundRemover(KnownMatte(matte), spec, RemoverConfig(workers=1))
+    wholes, stages = [], []
     for _ in range(repeats + 1):  # the first only warms up
         started = time.process_time()
-        with patch.object(threads, "time", _ThreadClock):
-            result = await remover.remove(data, RemovalOptions())
+        await remover.remove(data, RemovalOptions())
         wholes.append((time.process_time() - started) * 1e3)
-        stages.append(result.stages_ms)
-        started = time.thread_time()
-        inspect(data, limits)  # the remover times it from outside its thread
-        guards.append((time.thread_time() - started) * 1e3)
+        stages.append(_stages_of(data, spec, matte))
     await remover.close()
-    medians = {
-        name: statistics.median(s[name] for s in stages[1:])
-        for name in stages[0]
-        if name not in _NOT_IMAGING
-    }
-    return statistics.median(wholes[1:]), {"guard": statistics.median(guards[1:]), **medians}
+    medians = {name: statistics.median(s[name] for s in stages[1:]) for name in stages[0]}
+    return statistics.median(wholes[1:]), medians
+
+
+def _stages_of(data: bytes, spec: ModelSpec, matte: U8Array) -> dict[str, float]:
+    """CPU milliseconds of each stage, run in this thread."""
+    clock = StageClock(600, time.thread_time)
+    with clock.stage("guard"):
+        header = inspect(data, ImageLimits())
+    removal = Removal(data, header, RemovalOptions(), spec)
+    pipeline.run(pipeline.PREPARE, removal, clock)
+    removal.alpha = matte
+    pipeline.run(pipeline.FINISH, removal, clock)
+    return clock.stages_ms
 
 
 def fetch_matte(url: str, picture: Path, wanted: InputSpec) -> U8Array:
