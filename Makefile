@@ -68,7 +68,8 @@ bench: .venv/.dev ## measure against rembg on this machine (about 15 minutes)
 	@$(PY) -m scripts.register_model --model u2net
 	@$(PY) -m scripts.register_model --model u2netp
 	@$(PY) -m scripts.rembg.bench $(ARGS)
-	@$(PY) -m scripts.rembg.quality
+	@$(PY) -m scripts.evaluate --no-sod --model u2net --against rembg --output build/evaluation/u2net
+	@$(PY) -m scripts.evaluate --no-sod --model u2netp --against rembg --output build/evaluation/u2netp
 
 bento: .venv/.dev $(TORCH) ## build the Bento: make bento MODEL=u2netp FLAVOUR=gpu
 	@$(PY) -m scripts.register_model $(WANTED) $(MIRROR)

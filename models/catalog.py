@@ -24,7 +24,7 @@ from models.spec import (
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-# Chosen on the `tune` split of scripts/rembg/quality.py; see docs/engines.md.
+# Chosen on the `tune` split of scripts.evaluate; see docs/engines.md.
 _U2NET_REFINEMENT = Refinement(radius=3.0, epsilon=3e-4, low=0.25, high=0.75)
 
 _U2NET_CAVEAT = (

@@ -1,4 +1,4 @@
-"""Words of a command line in, values that make sense out; argparse says which do not."""
+"""Values of a command line that argparse itself does not check."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ def positive(word: str) -> int:
     """Read a whole number of at least 1.
 
     Raises:
-        ArgumentTypeError: If it is none.
+        ArgumentTypeError: If it is not one.
     """
     number = int(word) if word.isascii() and word.isdigit() else 0
     if number < 1:

@@ -1,7 +1,7 @@
-"""A command's main in, its end out: what its user can put right is one sentence, no traceback.
+"""How a command ends: what its user can put right is one sentence, without a traceback.
 
 A traceback is for faults of ours. A file that is not there, a package that is not installed, a
-service that does not answer are none.
+service that does not answer are not ours.
 """
 
 from __future__ import annotations

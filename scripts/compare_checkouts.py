@@ -13,14 +13,13 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from scripts.command import Unusable, run_command
 from scripts.download_model import DEFAULT_FOLDER
 from scripts.measuring.load import OUR_FORM
 from scripts.measuring.machine import describe_machine
-from scripts.measuring.pictures import SIZES, PictureKind, find_photos, make_pictures
+from scripts.measuring.pictures import find_photos, make_sizes
 from scripts.measuring.processes import REPOSITORY, our_service, stop_by_itself
+from scripts.measuring.table import table
 from scripts.register_model import ensure
 from scripts.rembg.bench import FULL, Contender, Plan, measure
 from scripts.rembg.report import Measured
@@ -43,9 +42,10 @@ def main(arguments: list[str] | None = None) -> int:
     ensure(options.model, DEFAULT_FOLDER)
     before, now = _compare(options.model, options.before.resolve())
     print("\n".join([f"{datetime.now(UTC):%Y-%m-%d}, {options.model}", "", *machine.as_markdown()]))
-    print("\n| | before | now | now / before |\n|---|---:|---:|---:|")
+    rows = [["", "before", "now", "now / before"]]
     for name, was, is_now in _rows(before, now):
-        print(f"| {name} | {was:.4g} | {is_now:.4g} | {is_now / was:.2f} |")
+        rows.append([name, f"{was:.4g}", f"{is_now:.4g}", f"{is_now / was:.2f}"])
+    print("\n".join(["", *table(rows)]))
     return int(bool(before.failures or now.failures))
 
 
@@ -62,11 +62,7 @@ def _compare(model: str, before: Path) -> tuple[Measured, Measured]:
             log = folder / f"{name}.log"
             server = running.enter_context(our_service(model, log, settings, checkout))
             contenders.append(Contender(server, OUR_FORM, Measured()))
-        photos = find_photos(_PHOTOS)
-        pictures = {
-            size: make_pictures(photos, PictureKind("JPEG", *sides), folder)
-            for size, sides in SIZES.items()
-        }
+        pictures = make_sizes(find_photos(_PHOTOS), folder)
         first, second = contenders
         asyncio.run(measure(_PLAN, (first, second), pictures))
         return first.measured, second.measured
@@ -74,21 +70,14 @@ def _compare(model: str, before: Path) -> tuple[Measured, Measured]:
 
 def _rows(before: Measured, now: Measured) -> list[tuple[str, float, float]]:
     """What is compared: name, before, now."""
-    latencies = [
-        (
-            f"latency at {size}, median, ms",
-            float(np.median(before.latencies_ms[size])),
-            float(np.median(now.latencies_ms[size])),
-        )
+    rows = [
+        (f"latency at {size}, median, ms", before.latency_ms(size), now.latency_ms(size))
         for size in before.latencies_ms
     ]
+    name = "throughput at 1080p, 8 at once, median, 1/s"
     return [
-        *latencies,
-        (
-            "throughput at 1080p, 8 at once, median, 1/s",
-            float(np.median(before.throughput)),
-            float(np.median(now.throughput)),
-        ),
+        *rows,
+        (name, before.images_per_s(), now.images_per_s()),
         ("memory, all processes, idle, MB", before.idle_mb, now.idle_mb),
         ("memory, peak of the load, MB", before.peak_mb, now.peak_mb),
     ]

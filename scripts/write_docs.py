@@ -1,4 +1,7 @@
-"""Write `docs/configuration.md` and `.env.example` from the settings; `--check` only compares.
+"""Write what of the documentation is made of the code; `--check` only compares.
+
+`docs/configuration.md` and `.env.example` come from the settings, the table of options in
+`docs/api.md` from the options of a removal.
 
 `python -m scripts.write_docs`
 """
@@ -6,6 +9,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,10 +19,13 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from scripts.command import run_command
+from service.http.forms import IMAGE, FormOptions
 from service.settings import Settings, variable
 
 CONFIGURATION = Path("docs/configuration.md")
 ENV_EXAMPLE = Path(".env.example")
+API = Path("docs/api.md")
+_OPTIONS = re.compile(r"(?<=<!-- options -->\n).*?(?=<!-- /options -->)", re.DOTALL)
 
 _HEAD = """\
 # Configuration
@@ -44,6 +51,13 @@ _ENV_HEAD = """\
 """
 
 
+_IMAGE = (
+    "JPEG, PNG, WebP or BMP; at most 10 MB, 50 megapixels and 8K (7680x4320, either way up), "
+    "at least 64x64"
+)
+_KINDS: Mapping[Any, str] = {bool: "boolean", int: "integer", float: "number"}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Parse, write or compare; 1 when `--check` finds a difference."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -61,7 +75,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def documents() -> Mapping[Path, str]:
     """What each generated file shall hold."""
-    return {CONFIGURATION: describe_settings(), ENV_EXAMPLE: write_env_example()}
+    return {
+        CONFIGURATION: describe_settings(),
+        ENV_EXAMPLE: write_env_example(),
+        API: _OPTIONS.sub(lambda _: describe_options(), _read(API)),
+    }
 
 
 def describe_settings() -> str:
@@ -80,6 +98,16 @@ def write_env_example() -> str:
         for name, field in Settings.model_fields.items()
     ]
     return _ENV_HEAD + "".join(entries)
+
+
+def describe_options() -> str:
+    """The form's fields as a Markdown table."""
+    head = "| Field | Type | Default | Meaning |\n|---|---|---|---|\n"
+    rows = [f"| `{IMAGE}` | file | required | {_IMAGE} |\n"]
+    for name, field in FormOptions.model_fields.items():
+        kind = _KINDS.get(field.annotation, "text")
+        rows.append(f"| `{name}` | {kind} | {_default(field)} | {field.description} |\n")
+    return head + "".join(rows)
 
 
 def _read(path: Path) -> str:

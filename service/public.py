@@ -34,7 +34,7 @@ from service.http.dependencies import Services
 from service.http.exchange import exchange_of
 from service.http.health import HealthReporter, Requested
 from service.http.host_check import HostCheckMiddleware
-from service.http.metrics import Metrics, SlidingHour, forget_dead_processes
+from service.http.metrics import Metrics, forget_dead_processes
 from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
 from service.http.pages import create_index_app
 from service.http.routes.remove import answer_removal
@@ -55,7 +55,9 @@ from service.processes.instance import open_instance
 from service.processes.supervisor import tame_supervisor
 from service.processes.watchdog import replace_when_hung
 from service.processes.workers import PUBLIC, end_with_supervisor, is_sibling, kill_sibling, serving
+from service.removal.options import RemovalOptions
 from service.removal.remover import BackgroundRemover, RemoverConfig
+from service.removal.telemetry import Telemetry
 from service.resources import allowed_bytes
 from service.settings import Settings, read_settings
 from service.shutdown import announce_stop
@@ -126,7 +128,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     announce_stop(_stopping)
     inference, wanted = bentoml.get_current_service().inference, _model.spec.input
     client = BentoMattingClient(inference, wanted.height, wanted.width)
-    remover = BackgroundRemover(client, _model.spec, _remover_config(_settings))
+    telemetry = Telemetry(_metrics().observe_stages)
+    remover = BackgroundRemover(client, _model.spec, _remover_config(_settings), telemetry)
     warming = asyncio.create_task(_warm_up(remover))
     warming.add_done_callback(_tell_of_failure)
     background = [warming, asyncio.create_task(replace_when_hung(client.describe, kill_sibling))]
@@ -145,16 +148,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _services(
     client: BentoMattingClient, remover: BackgroundRemover, warming: asyncio.Task[None]
 ) -> Services:
-    hour = SlidingHour()
     health = HealthReporter(
         client,
         _model.spec,
         Requested(_settings.device, _settings.wants_of_gpu, _settings.model),
-        hour,
+        remover.telemetry.hour,
         is_warm=lambda: _succeeded(warming),
         overdue=lambda: (remover.overdue, remover.config.workers),
     )
-    return Services(remover, hour, health)
+    return Services(remover, health)
 
 
 async def _warm_up(remover: BackgroundRemover) -> None:
@@ -185,7 +187,7 @@ _SWAGGER_UI = Path(bentoml.__file__).parent / "_internal/server/static_content"
 app = create_app(_lifespan, swagger_ui=_SWAGGER_UI)
 
 
-class RemovalInput(bentoml.IODescriptor):
+class RemovalInput(bentoml.IODescriptor, RemovalOptions):
     """The native endpoint's form, as its schema and the Python client see it.
 
     The request itself is read by the same code as the mounted route's: BentoML's own would write
@@ -193,7 +195,6 @@ class RemovalInput(bentoml.IODescriptor):
     """
 
     image: Path
-    smoothing: bool = True
 
     @classmethod
     async def from_http_request(cls, request: Request, serde: Any) -> Self:
@@ -241,7 +242,7 @@ class BackgroundRemoval:
 
     @bentoml.api(input_spec=RemovalInput)
     async def remove_background(
-        self, ctx: bentoml.Context, image: Path, smoothing: bool
+        self, ctx: bentoml.Context, image: Path, **options: Any
     ) -> Annotated[Path, ContentType("image/png")]:
         """Remove the background of one picture; the form and every limit are those of `/remove`."""
         request: Any = ctx.request

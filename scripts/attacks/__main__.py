@@ -25,6 +25,7 @@ from scripts.command import run_command
 from scripts.download_model import DEFAULT_FOLDER
 from scripts.measuring.machine import describe_machine
 from scripts.measuring.processes import REPOSITORY, ServerFailed, stop_by_itself
+from scripts.measuring.table import table
 from scripts.register_model import ensure
 
 _MINUTES = 25
@@ -64,24 +65,18 @@ def main(arguments: list[str] | None = None) -> int:
 def as_table(
     figures: dict[str, list[Figure]], before: dict[str, list[dict[str, object]]]
 ) -> list[str]:
-    """Lines of a Markdown table.
-
-    Args:
-        figures: What each attack measured.
-        before: What an earlier run has kept, if there is one.
-    """
+    """A table of what each attack measured, beside what an earlier run has kept, if any."""
     earlier = {
         (name, str(row["what"])): Figure(**row)  # type: ignore[arg-type]
         for name, rows in before.items()
         for row in rows
     }
-    beside = " before |" if before else ""
-    lines = [f"| attack | measured |{beside} now |", f"|---|---|{'---|' if before else ''}---|"]
+    rows = [["attack", "measured", *(["before"] if before else []), "now"]]
     for name, found in figures.items():
         for figure in found:
-            was = f" {_spoken(earlier.get((name, figure.what)))} |" if before else ""
-            lines.append(f"| {name} | {figure.what} |{was} {_spoken(figure)} |")
-    return lines
+            was = [_spoken(earlier.get((name, figure.what)))] if before else []
+            rows.append([name, figure.what, *was, _spoken(figure)])
+    return table(rows, words=len(rows[0]))
 
 
 def _spoken(figure: Figure | None) -> str:

@@ -18,7 +18,6 @@ from pathlib import Path
 import psutil
 
 from scripts.attacks.service import (
-    NO_LIMITS,
     Target,
     attacked,
     form_of,
@@ -27,7 +26,7 @@ from scripts.attacks.service import (
 )
 from scripts.hostile.costly_jpegs import jpeg_recipes
 from scripts.hostile.costly_pngs import png_recipes
-from scripts.measuring.processes import PREFIX, MemoryWatch
+from scripts.measuring.processes import NO_LIMITS, PREFIX, MemoryWatch
 
 _PUBLIC, _INFERENCE = "background_removal", "inference"
 _CALLERS = 4
@@ -69,10 +68,8 @@ def listeners(checkout: Path) -> list[Figure]:
 def clients(checkout: Path, n_clients: int, seconds: float) -> list[Figure]:
     """What remembering many clients costs: CPU time per request, and memory.
 
-    Args:
-        checkout: Whose service.
-        n_clients: How many clients come by, each with one request.
-        seconds: How long they may take; fewer come by where the service is slow.
+    Each comes by with one request; fewer of them where the service is slow, for they have so many
+    seconds together.
     """
     addresses = (f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in itertools.count())
     with attacked(checkout, {"BIREFNET_TRUSTED_PROXIES": "127.0.0.1"}) as target:
@@ -100,12 +97,9 @@ def clients(checkout: Path, n_clients: int, seconds: float) -> list[Figure]:
 
 
 def growth(checkout: Path, n_requests: int, seconds: float) -> list[Figure]:
-    """What each answered request leaves behind, in each of the two processes.
+    """What each answered removal of a small picture leaves behind, in each of the two processes.
 
-    Args:
-        checkout: Whose service.
-        n_requests: How many removals of a small picture.
-        seconds: How long they may take; fewer are sent where the service is slow.
+    Fewer are sent where the service is slow, for they have so many seconds together.
     """
     picture = small_picture()
     give_up = time.monotonic() + seconds
@@ -165,9 +159,7 @@ def uploads(checkout: Path) -> list[Figure]:
 def silent(checkout: Path, seconds: int) -> list[Figure]:
     """Whether health answers while 1,100 callers connect and say nothing; 1,024 files allowed.
 
-    Args:
-        checkout: Whose service.
-        seconds: How long to ask, once a second.
+    It is asked once a second, for so many seconds.
     """
     with _many_files(), attacked(checkout, NO_LIMITS, max_files=1024) as target:
         held = []
@@ -211,16 +203,10 @@ def dear_pictures(checkout: Path) -> list[Figure]:
 def call_often(
     target: Target, picture: bytes, headers: Iterable[dict[str, str]], within_s: float
 ) -> int:
-    """Send removals over a few kept connections, one after another on each.
-
-    Args:
-        target: The service.
-        picture: What to send.
-        headers: More headers, for each request its own.
-        within_s: Seconds after which the rest is not sent.
+    """Send removals over a few kept connections, with headers of its own for each.
 
     Returns:
-        How many were answered, with whatever status.
+        How many were answered in time, with whatever status; the rest is not sent.
     """
     body, form = form_of(picture)
     give_up = time.monotonic() + within_s

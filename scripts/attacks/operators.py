@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.attacks.callers import Figure
-from scripts.attacks.service import GIVE_UP_S, NO_LIMITS, attacked, seconds_until
+from scripts.attacks.service import GIVE_UP_S, attacked, seconds_until
+from scripts.measuring.processes import NO_LIMITS
 
 _FORGOTTEN_S = 10.0  # by then the two processes have closed what they had connected by name
 

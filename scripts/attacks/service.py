@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,15 +16,17 @@ import numpy as np
 import psutil
 from bentoml.container import BentoMLContainer  # type: ignore[attr-defined]
 
-from scripts.measuring.processes import PREFIX, Server, free_port, running
+from scripts.measuring.processes import (
+    PREFIX,
+    Server,
+    free_port,
+    on_loopback,
+    running,
+    serve_command,
+)
 
 #: Seconds after which something that should happen by itself is said to happen never.
 GIVE_UP_S = 90.0
-NO_LIMITS = {
-    "BIREFNET_MAX_IN_FLIGHT_PER_CLIENT": "0",
-    "BIREFNET_RATE_LIMIT_PER_MINUTE": "0",
-    "BIREFNET_RATE_LIMIT_PER_SECOND": "0",
-}
 _POLL_S = 0.2
 _END_S = 5.0
 
@@ -113,25 +114,17 @@ def attacked(
         models = Path(BentoMLContainer.bentoml_home.get()) / "models"
         (folder / "home" / "models").symlink_to(models)
         environment = {
-            "BENTOML_DO_NOT_TRACK": "True",
+            **on_loopback("u2netp", port),
             "BENTOML_HOME": str(folder / "home"),
             "BIREFNET_CACHE_DIR": str(folder / "cache"),
             "BIREFNET_ENGINE": "fake",
-            "BIREFNET_HOST": "127.0.0.1",
-            "BIREFNET_MODEL": "u2netp",
-            "BIREFNET_PORT": str(port),
             "PYTHONPATH": str(checkout),
             "TMPDIR": str(folder / "tmp"),
             **settings,
         }
-        command = [
-            str(Path(sys.executable).with_name("bentoml")),
-            "serve",
-            "service.public:BackgroundRemoval",
-        ]
+        command = serve_command(checkout)
         if max_files is not None:
             command = ["/bin/sh", "-c", f'ulimit -n {max_files}; exec "$@"', "sh", *command]
-        command = ["/usr/bin/env", f"--chdir={checkout}", *command]
         root = f"http://127.0.0.1:{port}"
         urls = (f"{root}{PREFIX}/remove", f"{root}/readyz")
         with running(command, environment, folder / "log", urls) as server:

@@ -1,4 +1,4 @@
-"""Engines on models, sizes and batches in; latency, throughput, memory and error of each out.
+"""Compare engines on models, sizes and batches: latency, throughput, memory and error of each.
 
 `python -m scripts.benchmark --model seeded:swin_v1_t --engines openvino onnxruntime pytorch`
 prints a table and writes it, with every number as JSON, under docs/benchmarks/. Each row is a
@@ -10,15 +10,13 @@ A row is an engine and, after colons, in any order: a precision, a form of the g
 from __future__ import annotations
 
 import argparse
-import shlex
+import json
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from models.arrays import U8Array
@@ -26,12 +24,13 @@ from models.errors import BackgroundRemovalError
 from models.matting.preprocess import fit
 from scripts.benchmark.files import Subject, find_subject
 from scripts.benchmark.report import Group, Report, Row, spread_of
-from scripts.benchmark.rows import Contender, RowFailed, Worker
+from scripts.benchmark.rows import Contender
 from scripts.command import Unusable, run_command
+from scripts.measuring.child import Child, ChildFailed
 from scripts.measuring.errors import error_of
-from scripts.measuring.machine import describe_machine
-from scripts.measuring.pictures import find_photos
+from scripts.measuring.pictures import find_photos, read_photo
 from scripts.measuring.processes import REPOSITORY, stop_by_itself
+from scripts.measuring.report import begin_run, say
 
 _FEWEST_TURNS = 2
 
@@ -64,7 +63,7 @@ class Match:
     def play(self, contenders: Sequence[Contender], deadline: float) -> Group:
         """Open all, then let them take turns until there are enough or no time is left."""
         reference = self._reference()
-        players: list[tuple[Row, Worker]] = []
+        players: list[tuple[Row, Child]] = []
         try:
             for contender in contenders:
                 row = Row(contender.label)
@@ -85,13 +84,13 @@ class Match:
                 worker.stop()
         return self.group
 
-    def _open(self, row: Row, worker: Worker, reference: U8Array | None) -> None:
-        _say(f"{self._subject.name} x{self._batch}: opening {row.label}")
+    def _open(self, row: Row, worker: Child, reference: U8Array | None) -> None:
+        say(f"{self._subject.name} x{self._batch}: opening {row.label}")
         try:
             row.opened = worker.answer()
             if reference is not None:
                 row.error = error_of(np.load(self._alpha(row.label)), reference)
-        except RowFailed as failed:
+        except ChildFailed as failed:
             row.failure = str(failed)
 
     def _reference(self) -> U8Array | None:
@@ -103,7 +102,7 @@ class Match:
         worker = self._start(Contender("reference", engine, "f32"), device="cpu")
         try:
             worker.answer()
-        except RowFailed as failed:
+        except ChildFailed as failed:
             self.group.failure = str(failed)
             return None
         finally:
@@ -112,9 +111,11 @@ class Match:
         self.group.spread = spread_of(mattes)
         return mattes
 
-    def _start(self, contender: Contender, device: str | None = None) -> Worker:
+    def _start(self, contender: Contender, device: str | None = None) -> Child:
         files = self._subject.files_in(contender.form)
         task = {
+            "engine": contender.engine,
+            "variant": contender.variant,
             "files": {name: str(file) if file else None for name, file in vars(files).items()},
             "config": {
                 "height": self._subject.height,
@@ -130,8 +131,8 @@ class Match:
             "pictures": str(self._scratch / "pictures.npy"),
             "alpha": str(self._alpha(contender.label)),
         }
-        log = self._alpha(contender.label).with_suffix(".log")
-        return Worker(contender, task, log)
+        command = [sys.executable, "-m", "scripts.benchmark.worker", json.dumps(task)]
+        return Child(command, self._alpha(contender.label).with_suffix(".log"))
 
     def _alpha(self, label: str) -> Path:
         return self._scratch / f"{label.replace(':', '-')}.npy"
@@ -139,17 +140,12 @@ class Match:
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse, measure, print and write; 1 if anything failed."""
-    given = sys.argv[1:] if arguments is None else arguments
-    options = _parse(given)
+    options = _parse(arguments)
     stop_by_itself(options.minutes + 5)
     deadline = time.monotonic() + 60 * options.minutes
-    today = datetime.now(UTC).date().isoformat()
-    command = shlex.join(["python", "-m", "scripts.benchmark", *given])
     find_photos(options.photos)  # before the work that would be in vain
-    report = Report(today, command, describe_machine())
-    stem = options.out or (
-        REPOSITORY / "docs/benchmarks" / f"{today}-{report.machine.slug()}-engines"
-    )
+    report = Report(*begin_run("scripts.benchmark", arguments))
+    stem = options.out or report.stem("engines")
     forms = sorted({c.form for c in options.engines if c.form})
     failed = False
     for model in options.model:
@@ -167,22 +163,14 @@ def main(arguments: list[str] | None = None) -> int:
                     report.groups.append(match.play(options.engines, deadline))
                     report.write(stem)
     if report.groups:
-        print(report.as_markdown())
-        print(f"written: {stem}.md, {stem}.json", file=sys.stderr)
+        report.publish(stem)
     return int(failed or any(group.failed for group in report.groups))
 
 
 def make_batch(count: int, height: int, width: int, photos: Path) -> U8Array:
-    """Photographs as model inputs.
+    """Photographs of a folder as model inputs ``[count, height, width, 3]``.
 
-    Args:
-        count: How many; where there are fewer photographs, some come mirrored or upside down.
-        height: Rows of the model input, in pixels.
-        width: Columns of the model input, in pixels.
-        photos: Folder of photographs.
-
-    Returns:
-        Model inputs ``[count, height, width, 3]``.
+    Where there are fewer photographs, some come mirrored or upside down.
     """
     files = find_photos(photos)
     flips = (
@@ -192,26 +180,23 @@ def make_batch(count: int, height: int, width: int, photos: Path) -> U8Array:
     )
     batch = np.empty((count, height, width, 3), np.uint8)
     for i, item in enumerate(batch):
-        bgr = cv2.imread(str(files[i % len(files)]), cv2.IMREAD_COLOR)
-        if bgr is None:
-            raise Unusable(f"{files[i % len(files)]} is not a picture")
-        rgb = np.ascontiguousarray(bgr[:, :, ::-1][flips[i // len(files) % len(flips)]])
-        item[:] = fit(np.asarray(rgb, dtype=np.uint8), height, width)
+        photo = read_photo(files[i % len(files)])[flips[i // len(files) % len(flips)]]
+        item[:] = fit(np.ascontiguousarray(photo), height, width)
     return batch
 
 
-def _take_turn(row: Row, worker: Worker) -> None:
+def _take_turn(row: Row, worker: Child) -> None:
     if row.failure is not None:
         return
     try:
-        answer = worker.run()
-    except RowFailed as failed:
+        answer = worker.ask("run")
+    except ChildFailed as failed:
         row.failure = str(failed)
         return
     row.times_ms.append(answer["ms"])
     row.cpu_ms.append(answer["cpu_ms"])
     row.peak_mb = answer["peak_mb"]
-    _say(f"{row.label}: {answer['ms']:.0f} ms")
+    say(f"{row.label}: {answer['ms']:.0f} ms")
 
 
 def _contenders(words: str) -> list[Contender]:
@@ -221,7 +206,7 @@ def _contenders(words: str) -> list[Contender]:
         raise argparse.ArgumentTypeError(str(wrong)) from wrong
 
 
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--model", nargs="+", default=["seeded:swin_v1_t"], metavar="NAME")
     parser.add_argument(
@@ -236,10 +221,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, metavar="STEM", help="files to write, without suffix")
     parser.add_argument("--minutes", type=int, default=30, help="take no more turns after so long")
     return parser.parse_args(arguments)
-
-
-def _say(words: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {words}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A model's name in, files that engines open out; exports what is missing, in a process of its own.
+"""Get a model ready to be measured: find its files, or export them in a process of their own.
 
 `python -m scripts.benchmark.files --help` is that process: exporting takes memory that would
 otherwise be missing while engines are measured.
@@ -59,16 +59,13 @@ class Subject:
 
 
 def find_subject(name: str, size: int, forms: Sequence[str], scratch: Path) -> Subject:
-    """Get a model ready.
+    """Get a model ready, and the forms of its graph that will be needed.
 
     Args:
         name: A registered model of the catalogue, ``seeded:`` and a backbone, or a backbone.
         size: Side of the model input of a seeded model; a registered one has its own.
-        forms: Forms of the graph that will be needed.
+        forms: Forms of the graph.
         scratch: Folder for what has to be exported.
-
-    Returns:
-        The model.
 
     Raises:
         ModelNotFound: If it is a name of the catalogue and not registered.

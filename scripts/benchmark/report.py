@@ -1,19 +1,25 @@
-"""Measured rows in, a JSON file and a Markdown table out."""
+"""The report of a benchmark: rows that took turns, and how they compare."""
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 
 from models.arrays import U8Array
+from scripts.measuring import report
 from scripts.measuring.errors import Error
-from scripts.measuring.machine import Machine
+from scripts.measuring.table import table
+
+_COLUMNS = [
+    *("engine", "runtime", "device", "precision", "median ms", "p95", "images/s", "CPU ms"),
+    *("times the first", "opened in s", "MB opening / running / between"),
+    *("error max / mean, of 255", "of deviation"),
+]
+_WORDS = 4
 
 
 @dataclass
@@ -84,29 +90,24 @@ class Group:
                 f"{self.spread['std']:.0f}"
             )
         yield ""
-        yield (
-            "| engine | runtime | device | precision | median ms | p95 | images/s | CPU ms "
-            "| times the first | opened in s | MB opening / running / between "
-            "| error max / mean, of 255 | of deviation |"
-        )
-        yield "|---|---|---|---|" + "---:|" * 9
-        for row in self.rows:
-            yield self._line(row)
+        yield from table([_COLUMNS, *map(self._cells, self.rows)], _WORDS)
 
-    def _line(self, row: Row) -> str:
+    def _cells(self, row: Row) -> list[str]:
         if row.failure is not None or not row.times_ms:
-            return f"| {row.label} | {row.failure or 'no time was left'} |" + " |" * 11
+            return [row.label, row.failure or "no time was left"]
         median, opened, error = statistics.median(row.times_ms), row.opened, row.error
-        off = "- | -"
-        if error:
-            off = f"{error.max:.0f} / {error.mean:.3f} | {error.relative:.2%}"
-        return (
-            f"| {row.label} | {opened['runtime']} | {opened['device']} | {opened['precision']} "
-            f"| {median:.0f} | {_p95(row.times_ms):.0f} "
-            f"| {self.batch / median * 1e3:.2f} | {statistics.median(row.cpu_ms):.0f} "
-            f"| {self._ratio(row)} | {opened['open_s']:.1f} | {opened['open_peak_mb']:.0f} / "
-            f"{row.peak_mb:.0f} / {opened['idle_mb']:.0f} | {off} |"
-        )
+        return [
+            *(row.label, opened["runtime"], opened["device"], opened["precision"]),
+            f"{median:.0f}",
+            f"{np.percentile(row.times_ms, 95):.0f}",
+            f"{self.batch / median * 1e3:.2f}",
+            f"{statistics.median(row.cpu_ms):.0f}",
+            self._ratio(row),
+            f"{opened['open_s']:.1f}",
+            f"{opened['open_peak_mb']:.0f} / {row.peak_mb:.0f} / {opened['idle_mb']:.0f}",
+            f"{error.max:.0f} / {error.mean:.3f}" if error else "-",
+            f"{error.relative:.2%}" if error else "-",
+        ]
 
     def _ratio(self, row: Row) -> str:
         """Median over the turns of this row's time to the first row's in the same turn."""
@@ -114,50 +115,33 @@ class Group:
         return f"{statistics.median(a / b for a, b in turns):.2f}" if turns else "-"
 
 
-@dataclass
-class Report:
+@dataclass(frozen=True)
+class Report(report.Report):
     """Everything that was measured.
 
     Attributes:
-        date: Day it was measured.
-        command: What measured it.
-        machine: On what.
-        groups: The measurements.
+        groups: The measurements so far.
     """
 
-    date: str
-    command: str
-    machine: Machine
+    title: ClassVar[str] = "Engines compared"
     groups: list[Group] = field(default_factory=list)
 
-    def as_markdown(self) -> str:
-        """A page."""
+    def notes(self) -> Iterator[str]:
+        """How the rows were taken."""
         turns = max((len(r.times_ms) for g in self.groups for r in g.rows), default=0)
-        lines = [
-            f"# Engines compared, {self.date}",
-            "",
-            f"`{self.command}`",
-            "",
-            *self.machine.as_markdown(),
-            f"- Each row is a process of its own; they took turns, {turns} of them, the order "
-            "rotating. MB = 10^6 bytes, resident.",
-        ]
-        for group in self.groups:
-            lines += ["", *group.as_markdown()]
-        return "\n".join(lines) + "\n"
+        yield (
+            f"Each row is a process of its own; they took turns, {turns} of them, the order "
+            "rotating. MB = 10^6 bytes, resident."
+        )
 
-    def write(self, stem: Path) -> None:
-        """Write `stem.md` and `stem.json`."""
-        stem.parent.mkdir(parents=True, exist_ok=True)
-        stem.with_name(f"{stem.name}.md").write_text(self.as_markdown())
-        stem.with_name(f"{stem.name}.json").write_text(json.dumps(asdict(self), indent=1) + "\n")
+    def body(self) -> Iterator[str]:
+        """A table per group."""
+        for number, group in enumerate(self.groups):
+            yield from ([""] if number else [])
+            yield from group.as_markdown()
 
 
 def spread_of(alpha: U8Array) -> dict[str, float]:
     """Percentiles and deviation of mattes, in levels of 255."""
     p5, p50, p95 = np.percentile(alpha, (5, 50, 95))
     return {"p5": float(p5), "p50": float(p50), "p95": float(p95), "std": float(alpha.std())}
-
-
-def _p95(times: list[float]) -> float:
-    return float(np.percentile(times, 95))

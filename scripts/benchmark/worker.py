@@ -1,7 +1,7 @@
-"""One row of the benchmark in a process of its own: a task as JSON in, times and memory out.
+"""One row of the benchmark in a process of its own: opens an engine, then times batch after batch.
 
-It opens one engine, says so, and then runs one batch for every line it reads, so that whoever
-started several can let them take turns. Speaks JSON lines on what was standard output.
+It runs one batch for every line it reads, so that whoever started several can let them take turns;
+see `scripts.measuring.child`.
 """
 
 from __future__ import annotations

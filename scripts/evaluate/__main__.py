@@ -1,7 +1,8 @@
-"""Pictures with true mattes -> how close a model comes to them, alone or against another.
+"""How close a model's cutouts come to pictures with true mattes, alone or against another's.
 
     python -m scripts.evaluate --model u2net --images FOLDER --truth FOLDER
     python -m scripts.evaluate --model u2net --against u2netp --composites 24
+    python -m scripts.evaluate --model u2net --against rembg
 
 Prints a table and writes it, JSON, a chart, every matte and the worst pictures side by side.
 docs/evaluation.md says what the measures mean.
@@ -10,17 +11,16 @@ docs/evaluation.md says what the measures mean.
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from models.errors import BackgroundRemovalError
 from scripts.command import run_command
 from scripts.download_model import DEFAULT_FOLDER
-from scripts.evaluate import sod as evaluation_sod
+from scripts.evaluate import sod
 from scripts.evaluate.cases import (
     CaseSet,
     composite_cases,
@@ -30,52 +30,53 @@ from scripts.evaluate.cases import (
     write_matte,
 )
 from scripts.evaluate.composites import DEFAULT_CACHE
+from scripts.evaluate.contenders import Contender, PlainCutouts, open_model
 from scripts.evaluate.pictures import draw_chart, draw_sheet
 from scripts.evaluate.report import Evaluation
-from scripts.evaluate.scores import Scores, score
-from scripts.measuring.machine import describe_machine
-from scripts.measuring.open_model import OpenModel, open_model
+from scripts.evaluate.scores import Scores, score_cutout
+from scripts.measuring.report import Run, begin_run
+from scripts.rembg.cutouts import MODELS, RembgCutouts
+from scripts.rembg.environment import ENVIRONMENT as REMBG
 
 DEFAULT_OUTPUT = Path("build") / "evaluation"
+#: What a model can be held against beside another one, and how many composites it then takes.
+BASELINES = ("rembg", "plain")
+_COMPOSITES = 48
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse, evaluate, print; 2 when it could not be done."""
     options = _parse(arguments)
-    command = shlex.join(["python", "-m", "scripts.evaluate", *(arguments or sys.argv[1:])])
-    contenders: list[OpenModel] = []
+    run = begin_run("scripts.evaluate", arguments)
     try:
-        python = None if options.no_sod else evaluation_sod.make_environment()
+        python = None if options.no_sod else sod.ENVIRONMENT.make()
         cases = _find_cases(options)
-        for wanted in filter(None, (options.model, options.against)):
-            contenders.append(_open(wanted, options.weights))
-        evaluation = evaluate(contenders, cases, options.output, command, python)
+        with ExitStack() as opened:
+            contenders = [opened.enter_context(closing(one)) for one in _contenders(options)]
+            evaluation = evaluate(contenders, cases, options.output, run, python)
     except (BackgroundRemovalError, OSError, RuntimeError, ValueError) as fault:
         print(f"evaluate: {fault}", file=sys.stderr)
         return 2
-    finally:
-        for one in contenders:
-            one.engine.close()
     draw(evaluation, cases, options.output, options.worst)
-    print("\n".join(evaluation.table()))
+    print("\n".join(evaluation.body()))
     print(f"written to {options.output}: the report, JSON, a chart, all mattes, the worst pictures")
     return 0
 
 
 def evaluate(
-    contenders: Sequence[OpenModel],
+    contenders: Sequence[Contender],
     cases: CaseSet,
     output: Path,
-    command: str,
+    run: Run,
     sod_python: Path | None,
 ) -> Evaluation:
-    """Measure models on pictures and write what was measured.
+    """Measure contenders on pictures and write what was measured.
 
     Args:
-        contenders: One or two open models, all different.
+        contenders: One to three, all different.
         cases: The pictures.
         output: Folder for the reports and the mattes; created if absent.
-        command: What to say how the run can be repeated.
+        run: What the figures belong to.
         sod_python: Python that has pysodmetrics, or None to leave its measures out.
 
     Returns:
@@ -87,21 +88,13 @@ def evaluate(
     mattes = {one.label: _matte_folder(output, one.label) for one in contenders}
     if len(mattes) < len(contenders):
         raise ValueError(f"a model against itself: {contenders[0].label}")
-    evaluation = Evaluation(
-        date=datetime.now(UTC).date().isoformat(),
-        command=command,
-        machine=describe_machine(),  # before the work, which is a load of its own
-        pictures=cases.description,
-        contenders={one.label: one.describe() for one in contenders},
-        scores={
-            one.label: _score_all(one, cases, _emptied(mattes[one.label])) for one in contenders
-        },
-        sod_versions={},
-    )
-    evaluation.write(output)
+    described = {one.label: one.describe() for one in contenders}
+    scores = {one.label: _score_all(one, cases, _emptied(mattes[one.label])) for one in contenders}
+    evaluation = Evaluation(*run, cases.description, described, scores, sod_versions={})
+    evaluation.write(output / "evaluation")
     if sod_python:
         evaluation = _with_sod(evaluation, sod_python, cases, mattes)
-        evaluation.write(output)
+        evaluation.write(output / "evaluation")
     return evaluation
 
 
@@ -110,8 +103,8 @@ def _with_sod(
 ) -> Evaluation:
     """The same with pysodmetrics' measures."""
     try:
-        versions = evaluation_sod.versions(python)
-        further = evaluation_sod.score_all(python, cases, mattes)
+        versions = sod.ENVIRONMENT.versions(python)
+        further = sod.score_all(python, cases, mattes)
     except RuntimeError as failure:
         raise RuntimeError(
             f"{failure}; the report lacks pysodmetrics' measures: --no-sod leaves them out"
@@ -125,9 +118,13 @@ def _with_sod(
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    model = "NAME[:ENGINE[:PRECISION]], such as u2net:onnxruntime:f32"
+    model = "NAME[:ENGINE[:PRECISION]], such as u2net:onnxruntime:f32 or u2net::int8"
     parser.add_argument("--model", default="u2net", help=model)
-    parser.add_argument("--against", help="a second model, in the same form")
+    parser.add_argument(
+        "--against",
+        help="a second model, in the same form; `rembg` with the same weights; or `plain`, the "
+        "network's own matte; the last two on 48 composites unless other pictures are named",
+    )
     parser.add_argument("--images", type=Path, help="folder of pictures")
     parser.add_argument("--truth", type=Path, help="folder of mattes or outlines, same names")
     parser.add_argument("--composites", type=int, metavar="N", help="pictures with exact alpha")
@@ -135,6 +132,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--worst", type=int, default=3, metavar="N", help="pictures to show")
     parser.add_argument("--no-sod", action="store_true", help="without pysodmetrics")
     parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT, metavar="FOLDER")
+    parser.add_argument("--rembg-python", type=Path, help="python that has rembg; else one is made")
     parser.add_argument("--weights", type=Path, default=DEFAULT_FOLDER, help="checkpoints' folder")
     parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="composites' material")
     options = parser.parse_args(arguments)
@@ -142,6 +140,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("--images and --truth belong together")
     if options.images and options.composites:
         parser.error("either --images or --composites")
+    if options.against == "rembg" and options.model.partition(":")[0] not in MODELS:
+        parser.error(f"rembg runs {' and '.join(MODELS)} with our weights, not {options.model}")
+    if options.against in BASELINES and not options.images:
+        options.composites = options.composites or _COMPOSITES
     return options
 
 
@@ -153,21 +155,26 @@ def _find_cases(options: argparse.Namespace) -> CaseSet:
     return example_cases()
 
 
-def _open(wanted: str, weights: Path) -> OpenModel:
-    """Open what is written as ``NAME[:ENGINE[:PRECISION]]``."""
-    name, _, how = wanted.partition(":")
-    engine, _, precision = how.partition(":")
-    return open_model(name, weights, engine or None, precision or None)
+def _contenders(options: argparse.Namespace) -> Iterator[Contender]:
+    """Open them one by one; whoever takes them closes them."""
+    model = open_model(options.model, options.weights)
+    yield model
+    if options.against in BASELINES:
+        yield PlainCutouts(model)
+    elif options.against:
+        yield open_model(options.against, options.weights)
+    if options.against == "rembg":
+        yield RembgCutouts(model.spec, options.weights, options.rembg_python or REMBG.make())
 
 
-def _score_all(contender: OpenModel, cases: CaseSet, folder: Path) -> dict[str, Scores]:
+def _score_all(contender: Contender, cases: CaseSet, folder: Path) -> dict[str, Scores]:
     """Scores by name of the picture; keeps the mattes."""
     scores = {}
     for number, case in enumerate(cases, start=1):
         print(f"{contender.label}: {number} of {len(cases.names)}, {case.name}", file=sys.stderr)
-        alpha = contender.matte(case.source)
-        write_matte(folder, case.name, alpha)
-        scores[case.name] = score(alpha, case)
+        made = contender.cut_out(case.source)
+        write_matte(folder, case.name, made[..., 3])
+        scores[case.name] = score_cutout(made, case)
     return scores
 
 
@@ -184,7 +191,7 @@ def _emptied(folder: Path) -> Path:
 
 
 def draw(evaluation: Evaluation, cases: CaseSet, output: Path, count: int) -> None:
-    """Write the chart and the pictures on which either model is farthest from the truth."""
+    """Write the chart and the pictures on which a contender is farthest from the truth."""
     draw_chart(evaluation.rows(), evaluation.measures()).save(output / "scores.png")
     worst = _emptied(output / "worst")
     errors = {

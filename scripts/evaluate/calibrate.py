@@ -5,7 +5,7 @@
 Runs the float network over composites of the `tune` split and writes the range of each tensor into
 `models/export/ranges/`. Clipping outliers was tried and moved the result further from f32.
 Afterwards raise `GRAPH_VERSION` in `models/artifacts.py`, register anew, and check the precision
-rule: `python -m scripts.rembg.quality --no-rembg --precision int8`, then with `f32`.
+rule: `python -m scripts.evaluate --against plain --model u2net::int8`, then with `u2net::f32`.
 """
 
 from __future__ import annotations
@@ -55,15 +55,9 @@ def main() -> int:
 def measure(
     model: onnx.ModelProto, names: list[str], inputs: list[U8Array]
 ) -> dict[str, tuple[float, float]]:
-    """Smallest and largest value of tensors over pictures.
+    """Smallest and largest value of tensors of a float graph over model inputs ``[H, W, 3]``.
 
-    Args:
-        model: A float graph, ``image`` uint8 ``[N, H, W, 3]`` in; gets the tensors as outputs.
-        names: The tensors.
-        inputs: Model inputs ``[H, W, 3]``.
-
-    Returns:
-        ``(smallest, largest)`` of each.
+    The tensors become outputs of the graph, which takes ``image`` uint8 ``[N, H, W, 3]``.
     """
     for name in names:
         model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))

@@ -1,4 +1,4 @@
-"""A folder, our own photographs or composites in, pictures whose matte is known out."""
+"""Pictures whose matte is known: a folder of them, our own photographs, or composites."""
 
 from __future__ import annotations
 
@@ -42,12 +42,18 @@ class Case:
         source: Colours ``[H, W, 3]``.
         alpha_u8: True matte ``[H, W]``, 0..255.
         known: Mask ``[H, W]`` of the pixels whose truth is known; the others do not count.
+        foreground: True colours of the subject ``[H, W, 3]``, or None where nobody knows them.
+        backgrounds: What to judge cutouts on: pictures ``[H, W, 3]`` and plain colours ``[3]``.
+        soft: Whether much of the edge is known to be half transparent: hair, fur, leaves.
     """
 
     name: str
     source: U8Array
     alpha_u8: U8Array
     known: Mask
+    foreground: U8Array | None = None
+    backgrounds: tuple[U8Array, ...] = ()
+    soft: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,21 +83,13 @@ def example_cases() -> CaseSet:
 
 
 def composite_cases(cache: Path, split: Split, count: int) -> CaseSet:
-    """Cut-outs over photographs, whose alpha is known exactly.
-
-    Args:
-        cache: Folder for what they are made of; fetched into it if missing.
-        split: Which half of the material.
-        count: How many pictures.
-
-    Returns:
-        The same pictures every time.
+    """Cut-outs over photographs, whose alpha is known exactly; see `composites.py`.
 
     Raises:
-        RuntimeError: If the material cannot be had here.
+        Unusable: If the material is neither in the cache nor to be had here.
     """
     cases = {
-        one.name: Case(one.name, one.source, one.alpha_u8, np.ones(one.alpha_u8.shape, np.bool_))
+        one.name: Case(known=np.ones(one.alpha_u8.shape, np.bool_), **vars(one))
         for one in make_composites(fetch_packages(cache), split, count)
     }
     words = f"composites with exact alpha, split '{split}' (scripts/evaluate/composites.py)"

@@ -1,4 +1,4 @@
-"""Debian packages with cut-outs and photographs -> pictures whose alpha and foreground are known.
+"""Pictures whose alpha and foreground are known, made from cut-outs and photographs of Debian.
 
 Cut-outs with a real alpha channel (tuxpaint-stamps-default, GPL-2+) are pasted over photographs
 from wallpaper packages, fetched at run time into a cache folder and never committed. Two splits
@@ -69,7 +69,7 @@ class Composite:
         source: Colours ``[H, W, 3]``, with sensor noise and JPEG artefacts.
         foreground: True colours of the subject ``[H, W, 3]``, also where alpha is small.
         alpha_u8: True matte ``[H, W]``.
-        backgrounds: New backgrounds to judge cutouts on, each ``[H, W, 3]``.
+        backgrounds: What to judge cutouts on: pictures ``[H, W, 3]`` and plain colours ``[3]``.
     """
 
     name: str
@@ -81,10 +81,7 @@ class Composite:
 
 
 def fetch_packages(cache: Path) -> Path:
-    """Download and unpack the Debian packages, once.
-
-    Args:
-        cache: Folder to keep them in; created if absent.
+    """Download the Debian packages into a cache folder and unpack them there, once.
 
     Returns:
         Folder that holds the unpacked files.
@@ -118,12 +115,7 @@ def fetch_packages(cache: Path) -> Path:
 
 
 def make_composites(unpacked: Path, split: Split, count: int) -> Iterator[Composite]:
-    """Build the pictures of one split, the same ones every time.
-
-    Args:
-        unpacked: Folder from ``fetch_packages``.
-        split: Which half of the cut-outs and photographs to use.
-        count: How many pictures.
+    """Build so many pictures of one split from what `fetch_packages` gave, always the same ones.
 
     Yields:
         Pictures of 600 to 1200 pixels on the long side.
@@ -173,7 +165,7 @@ def _make_one(stamp: Path, photos: list[Path], number: int, rng: np.random.Gener
     mixed = behind[0] + alpha[..., None] * (foreground.astype(np.float32) - behind[0])
     noisy = mixed + rng.normal(0, 1.5, mixed.shape)
     colours = ((255, 255, 255), (20, 20, 20), (40, 160, 60))
-    plain = [np.full((height, width, 3), colour, np.uint8) for colour in colours]
+    plain = [np.array(colour, np.uint8) for colour in colours]
     alpha_u8 = np.round(alpha * 255).astype(np.uint8)
     return Composite(
         name=f"{number:03d}-{stamp.stem}",

@@ -1,9 +1,11 @@
-"""Predicted and true mattes -> the four errors of the matting literature: SAD, MSE, Grad, Conn.
+"""The four errors of the matting literature: SAD, MSE, Grad, Conn.
 
 As defined by Rhemann et al., "A perceptually motivated online benchmark for image matting"
 (CVPR 2009), with alpha in 0..1. Papers print SAD, Grad and Conn divided by 1000, and MSE times
 1000; nothing is scaled here. Their benchmark counts only the unknown band of a trimap; which pixels
 count is the caller's choice here. Neither matte is stretched to fill the range beforehand.
+
+Arguments are as in `metrics.py`: mattes ``[H, W]``, 0..255, and the region that counts.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.arrays import FloatArray, Mask, U8Array
+from scripts.evaluate.metrics import chosen
 
 #: Standard deviation of the derivative filters, in pixels.
 GRADIENT_SIGMA = 1.4
@@ -29,11 +32,6 @@ def sum_of_absolute_differences(
 ) -> float:
     """Add up how far a matte is from the truth (SAD).
 
-    Args:
-        alpha_u8: Matte ``[H, W]``, 0..255.
-        true_alpha_u8: True matte ``[H, W]``, 0..255.
-        region: Mask ``[H, W]`` of the pixels that count; all of them when absent.
-
     Returns:
         Sum over pixels of opacity 0..1: 1 is one pixel entirely wrong.
     """
@@ -45,11 +43,6 @@ def mean_squared_error(
 ) -> float:
     """Average the squared distance from the truth (MSE).
 
-    Args:
-        alpha_u8: Matte ``[H, W]``, 0..255.
-        true_alpha_u8: True matte ``[H, W]``, 0..255.
-        region: Mask ``[H, W]`` of the pixels that count; all of them when absent.
-
     Returns:
         Mean, 0..1; 0 for an empty region.
     """
@@ -60,17 +53,12 @@ def mean_squared_error(
 def gradient_error(alpha_u8: U8Array, true_alpha_u8: U8Array, region: Mask | None = None) -> float:
     """Compare how steep the mattes are (Grad): a blurred edge costs, a shifted one too.
 
-    Args:
-        alpha_u8: Matte ``[H, W]``, 0..255.
-        true_alpha_u8: True matte ``[H, W]``, 0..255.
-        region: Mask ``[H, W]`` of the pixels that count; all of them when absent.
-
     Returns:
         Sum over pixels of the squared difference between the lengths of the two gradients. A lone
         opaque pixel that should not be there costs 2, one for each direction.
     """
     difference = _steepness(alpha_u8) - _steepness(true_alpha_u8)
-    return float(np.sum(_counted(difference, region) ** 2, dtype=np.float64))
+    return float(np.sum(chosen(difference, region) ** 2, dtype=np.float64))
 
 
 def connectivity_error(
@@ -81,11 +69,6 @@ def connectivity_error(
     A pixel is connected up to the highest opacity at which it still belongs to the largest piece
     that both mattes have in common; what it has beyond that is detached.
 
-    Args:
-        alpha_u8: Matte ``[H, W]``, 0..255.
-        true_alpha_u8: True matte ``[H, W]``, 0..255.
-        region: Mask ``[H, W]`` of the pixels that count; all of them when absent.
-
     Returns:
         Sum over pixels of the difference between the two connectednesses, each 0..1.
     """
@@ -93,7 +76,7 @@ def connectivity_error(
     difference = np.abs(
         _connectedness(alpha_u8, connected_up_to) - _connectedness(true_alpha_u8, connected_up_to)
     )
-    return float(np.sum(_counted(difference, region), dtype=np.float64))
+    return float(np.sum(chosen(difference, region), dtype=np.float64))
 
 
 def _distances(
@@ -101,11 +84,7 @@ def _distances(
 ) -> npt.NDArray[np.float64]:
     """How far each pixel that counts is from the truth, 0..1."""
     difference = np.asarray(cv2.absdiff(alpha_u8, true_alpha_u8), dtype=np.float64) / 255.0
-    return difference if region is None else difference[region]
-
-
-def _counted(values: FloatArray, region: Mask | None) -> FloatArray:
-    return values if region is None else values[region]
+    return chosen(difference, region)
 
 
 def _steepness(alpha_u8: U8Array) -> FloatArray:

@@ -1,4 +1,7 @@
-"""Predicted and true mattes, cutouts and composites -> error figures, all 0..1.
+"""How far masks, mattes and cutouts are from the truth, as figures of 0..1.
+
+Everywhere ``alpha_u8`` and ``true_alpha_u8`` are mattes ``[H, W]``, 0..255, and ``region`` is a
+mask ``[H, W]`` of the pixels that count, or None for all of them.
 
 The band is where people look: the pixels within a few pixels of the true edge. An error over the
 whole picture mostly says how much of it is plain background. What matting papers report is in
@@ -9,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -18,6 +21,7 @@ import numpy.typing as npt
 from models.arrays import Mask, U8Array
 from models.matting.compositing import composite
 
+_T = TypeVar("_T", bound=np.generic)
 #: Opacity from which a pixel belongs to the subject.
 MASK_THRESHOLD = 128
 
@@ -61,22 +65,17 @@ class MaskAgreement:
         return self.false_positives / background if background else 0.0
 
 
+def chosen(values: npt.NDArray[_T], region: Mask | None) -> npt.NDArray[_T]:
+    """The pixels that count."""
+    return values if region is None else values[region]
+
+
 def compare_masks(
     alpha_u8: U8Array, true_alpha_u8: U8Array, region: Mask | None = None
 ) -> MaskAgreement:
-    """Count where two mattes agree at one half opacity.
-
-    Args:
-        alpha_u8: Matte ``[H, W]``, 0..255.
-        true_alpha_u8: True matte ``[H, W]``, 0..255.
-        region: Mask ``[H, W]`` of the pixels that count; all of them when absent.
-
-    Returns:
-        The four counts.
-    """
-    mask, true_mask = alpha_u8 >= MASK_THRESHOLD, true_alpha_u8 >= MASK_THRESHOLD
-    if region is not None:
-        mask, true_mask = mask[region], true_mask[region]
+    """Count where two mattes agree at one half opacity."""
+    mask = chosen(alpha_u8 >= MASK_THRESHOLD, region)
+    true_mask = chosen(true_alpha_u8 >= MASK_THRESHOLD, region)
     shared = int(np.count_nonzero(mask & true_mask))
     claimed, wanted = int(np.count_nonzero(mask)), int(np.count_nonzero(true_mask))
     return MaskAgreement(
@@ -88,45 +87,27 @@ def compare_masks(
 
 
 def edge_precision(
-    alpha_u8: U8Array,
-    true_alpha_u8: U8Array,
-    tolerance_px: float,
-    region: Mask | None = None,
+    alpha_u8: U8Array, true_alpha_u8: U8Array, tolerance_px: float, region: Mask | None = None
 ) -> float | None:
     """Share of the mask's edge that lies near the true edge.
 
     An edge pixel belongs to the mask and has a neighbour beside, above or below it that does not;
-    where the picture ends is no edge.
-
-    Args:
-        alpha_u8: Matte ``[H, W]``, 0..255.
-        true_alpha_u8: True matte ``[H, W]``, 0..255.
-        tolerance_px: Largest distance that still is near, in pixels.
-        region: Mask ``[H, W]`` of the edge pixels that count; all of them when absent. They may be
-            near an edge outside it.
+    where the picture ends is no edge. Near is what lies within ``tolerance_px`` pixels, whether or
+    not it is in the region.
 
     Returns:
         Share, 0..1, and 0 for a mask without an edge; None where the truth has no edge to judge by.
     """
     edge, true_edge = _edge(alpha_u8), _edge(true_alpha_u8)
-    if not _chosen(true_edge, region).any():
+    if not chosen(true_edge, region).any():
         return None
     return _share_near(edge, true_edge, tolerance_px, region) or 0.0
 
 
 def edge_recall(
-    alpha_u8: U8Array,
-    true_alpha_u8: U8Array,
-    tolerance_px: float,
-    region: Mask | None = None,
+    alpha_u8: U8Array, true_alpha_u8: U8Array, tolerance_px: float, region: Mask | None = None
 ) -> float | None:
-    """Share of the true edge that has the mask's edge near it.
-
-    Args:
-        alpha_u8: Matte ``[H, W]``, 0..255.
-        true_alpha_u8: True matte ``[H, W]``, 0..255.
-        tolerance_px: Largest distance that still is near, in pixels.
-        region: Mask ``[H, W]`` of the edge pixels that count; all of them when absent.
+    """Share of the true edge that has the mask's edge near it; see `edge_precision`.
 
     Returns:
         Share, 0..1; None where the truth has no edge to find.
@@ -160,11 +141,6 @@ def edge_band(alpha_u8: U8Array, distance_px: float = 8.0) -> Mask:
 def alpha_error(alpha_u8: U8Array, true_alpha_u8: U8Array, region: Mask | None = None) -> float:
     """Average how far a matte is from the truth.
 
-    Args:
-        alpha_u8: Matte ``[H, W]``, 0..255.
-        true_alpha_u8: True matte ``[H, W]``, 0..255.
-        region: Mask ``[H, W]`` of the pixels that count; all of them when absent.
-
     Returns:
         Mean absolute error, 0..1; 0 for an empty region.
     """
@@ -183,7 +159,7 @@ def composite_error(
         cutout: Straight RGBA ``[H, W, 4]``.
         true_cutout: True foreground and true matte, straight RGBA ``[H, W, 4]``.
         backgrounds: Each ``[H, W, 3]`` or one colour ``[3]``.
-        region: Mask ``[H, W]`` of the pixels that count; all of them when absent.
+        region: See the module.
 
     Returns:
         Mean absolute error over pixels, channels and backgrounds, 0..1.
@@ -206,7 +182,7 @@ def _edge(alpha_u8: U8Array) -> Mask:
 
 def _share_near(edge: Mask, other: Mask, tolerance_px: float, region: Mask | None) -> float | None:
     """Share of one edge's pixels with the other edge near; None where it has no pixel."""
-    if not _chosen(edge, region).any():
+    if not chosen(edge, region).any():
         return None
     if not other.any():
         return 0.0
@@ -215,12 +191,6 @@ def _share_near(edge: Mask, other: Mask, tolerance_px: float, region: Mask | Non
     return float(np.mean(distance[edge if region is None else edge & region] <= tolerance_px))
 
 
-def _chosen(mask: Mask, region: Mask | None) -> Mask:
-    return mask if region is None else mask[region]
-
-
-def _mean(
-    difference: npt.NDArray[np.integer[Any] | np.floating[Any]], region: Mask | None
-) -> float:
-    chosen = difference if region is None else difference[region]
-    return float(np.mean(chosen)) / 255.0 if chosen.size else 0.0
+def _mean(difference: npt.NDArray[Any], region: Mask | None) -> float:
+    counted = chosen(difference, region)
+    return float(np.mean(counted)) / 255.0 if counted.size else 0.0

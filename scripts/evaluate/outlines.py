@@ -1,4 +1,4 @@
-"""A hand-drawn outline (JSON) in, a matte and the pixels it is sure of out.
+"""A matte, and the pixels it is sure of, from an outline drawn by hand (JSON).
 
 An outline is `{"height", "width", "subject", "unknown"}` in pixels of its photograph, 0 at the
 outer edge of the first pixel. `subject` is a list of polygons `[[x, y], ...]`, all of which belong

@@ -1,4 +1,4 @@
-"""Scores and mattes in, pictures to look at out: a chart of the scores, sheets of the worst cases.
+"""Pictures to look at: a chart of the scores, sheets of the worst cases.
 
 Drawn with Pillow: a plotting library would be the largest thing in the environment.
 """
@@ -16,10 +16,10 @@ from scripts.evaluate.cases import Case
 from scripts.evaluate.scores import Measure, Scores, settle, values_of
 
 #: One per contender.
-COLOURS = ((201, 62, 48), (46, 98, 178))
+COLOURS = ((201, 62, 48), (46, 98, 178), (70, 140, 50))
 _UNKNOWN = (0, 130, 120)
 _INK, _PAPER, _FAINT = (40, 40, 40), (255, 255, 255), (225, 225, 225)
-_BAR, _GAP, _LEFT, _WIDTH, _RIGHT = 16, 12, 210, 460, 230
+_BAR, _GAP, _LEFT, _WIDTH, _RIGHT = 16, 12, 250, 460, 230
 _MAX_PANEL = 420
 _CAPTION = 26
 
@@ -28,7 +28,7 @@ def draw_chart(scores: Mapping[str, Sequence[Scores]], measures: Sequence[Measur
     """Draw a bar per contender and measure, a tick per picture.
 
     Args:
-        scores: By contender, of each picture; two contenders at most.
+        scores: By contender, of each picture; three contenders at most.
         measures: What to draw, from top to bottom. Each has a scale of its own, from 0 to the
             largest value.
 
@@ -40,7 +40,7 @@ def draw_chart(scores: Mapping[str, Sequence[Scores]], measures: Sequence[Measur
     chart = Image.new("RGB", size, _PAPER)
     draw, font = ImageDraw.Draw(chart), ImageFont.load_default(13)
     for at, (who, colour) in enumerate(zip(scores, COLOURS, strict=False)):
-        left = _GAP + at * size[0] // 2
+        left = _GAP + at * size[0] // len(scores)
         draw.rectangle((left, _GAP + 2, left + 11, _GAP + 13), colour)
         draw.text((left + 20, _GAP), who, _INK, font)
     for number, measure in enumerate(measures):
@@ -72,7 +72,7 @@ def draw_sheet(case: Case, mattes: Mapping[str, U8Array]) -> Image.Image:
 
     Args:
         case: The picture.
-        mattes: By contender, ``[H, W]``, 0..255; two at most.
+        mattes: By contender, ``[H, W]``, 0..255; three at most.
 
     Returns:
         The sheet: where the truth is not known it is green, and errors have their contender's

@@ -1,34 +1,28 @@
-"""Scores of one or two contenders in, Markdown for people and JSON for programs out."""
+"""The report of an evaluation: a row per measure, a column per contender."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from scripts.evaluate.scores import MEASURES, Measure, Scores, mean, values_of
-from scripts.measuring.machine import Machine
+from scripts.measuring.report import Report
+from scripts.measuring.table import table
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Report):
     """One run.
 
     Attributes:
-        date: Of the run, ISO.
-        command: That repeats it.
-        machine: What it ran on.
         pictures: What was measured on, in words.
         contenders: By label, what it was: model, runtime, precision.
         scores: By label and name of the picture, unscaled.
         sod_versions: Of pysodmetrics and what it stands on; empty where it was left out.
     """
 
-    date: str
-    command: str
-    machine: Machine
+    title: ClassVar[str] = "Evaluation"
     pictures: str
     contenders: Mapping[str, Mapping[str, str]]
     scores: Mapping[str, Mapping[str, Scores]]
@@ -50,76 +44,44 @@ class Evaluation:
             for who, rows in self.rows().items()
         }
 
-    def as_markdown(self) -> str:
-        """The whole report."""
-        tools = ", ".join(f"{name} {number}" for name, number in self.sod_versions.items())
-        lines = [
-            f"# Evaluation, {self.date}",
-            "",
-            f"`{self.command}`",
-            "",
-            f"- {self.pictures}; each picture counts the same",
-            *(f"- {who}: {_in_words(what)}" for who, what in self.contenders.items()),
-            *self.machine.as_markdown(),
-            *([f"- The last measures by {tools}"] if tools else []),
-            "",
-            *self.table(),
-        ]
-        return "\n".join(lines) + "\n"
+    def notes(self) -> Iterator[str]:
+        """What was measured, on what."""
+        yield f"{self.pictures}; each picture counts the same"
+        for who, what in self.contenders.items():
+            yield f"{who}: {', '.join(what.values())}"
+        if self.sod_versions:
+            tools = ", ".join(f"{name} {number}" for name, number in self.sod_versions.items())
+            yield f"The last measures by {tools}"
 
-    def table(self) -> list[str]:
-        """Lines of a table: a row per measure, a column per contender."""
-        cells = [["measure", "better", *self.scores]]
-        rows = list(self.rows().values())
-        if len(rows) == 2:
-            cells[0].append("the first is better, worse")
-        for measure in self.measures():
-            title = f"{measure.title}, {measure.unit}" if measure.unit else measure.title
-            judged, pictures = len(values_of(rows[0], measure.key)), len(rows[0])
-            if judged < pictures:
-                title += f" ({judged} of {pictures} pictures)"
-            values = [measure.text(means[measure.key]) for means in self.means().values()]
-            cell = [title, "more" if measure.more_is_better else "less", *values]
-            if len(rows) == 2:
-                cell.append(_wins(measure, rows[0], rows[1]))
-            cells.append(cell)
-        return _aligned(cells)
+    def body(self) -> list[str]:
+        """The table; where there are several contenders, the first is held against the last."""
+        head, rows = ["measure", "better", *self.scores], list(self.rows().values())
+        if len(rows) > 1:
+            head += ["first / last", "the first is better, worse"]
+        return table([head, *(self._cells(one, rows) for one in self.measures())], 2, padded=True)
 
-    def as_json(self) -> str:
+    def as_json(self) -> dict[str, Any]:
         """Everything, values unscaled."""
-        whole: dict[str, Any] = {**asdict(self), "means": self.means()}
-        return json.dumps(whole, indent=1) + "\n"
+        return {**super().as_json(), "means": self.means()}
 
-    def write(self, folder: Path) -> None:
-        """Write `evaluation.json` and `evaluation.md` into a folder."""
-        (folder / "evaluation.json").write_text(self.as_json())
-        (folder / "evaluation.md").write_text(self.as_markdown())
+    def _cells(self, measure: Measure, rows: Sequence[Sequence[Scores]]) -> list[str]:
+        title = f"{measure.title}, {measure.unit}" if measure.unit else measure.title
+        judged, pictures = len(values_of(rows[0], measure.key)), len(rows[0])
+        if judged < pictures:
+            title += f" ({judged} of {pictures} pictures)"
+        means = [mean(one, measure.key) for one in rows]
+        cells = [title, "more" if measure.more_is_better else "less", *map(measure.text, means)]
+        if len(rows) > 1:
+            ratio = f"{means[0] / means[-1]:.3f}" if means[-1] else "-"
+            cells += [ratio, _wins(measure, rows[0], rows[-1])]
+        return cells
 
 
-def _in_words(what: Mapping[str, str]) -> str:
-    return ", ".join(what.values())
-
-
-def _wins(measure: Measure, first: Sequence[Scores], second: Sequence[Scores]) -> str:
+def _wins(measure: Measure, first: Sequence[Scores], last: Sequence[Scores]) -> str:
     """On how many pictures the first is better and on how many worse."""
     pairs = list(
-        zip(values_of(first, measure.key), values_of(second, measure.key), strict=True)
+        zip(values_of(first, measure.key), values_of(last, measure.key), strict=True)
     )  # whether a picture has the measure is up to its truth alone
     better = sum(measure.is_better(a, b) for a, b in pairs)
     worse = sum(measure.is_better(b, a) for a, b in pairs)
     return f"{better}, {worse}"
-
-
-def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a Markdown table that is readable as it stands; numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-
-    def line(row: Sequence[str]) -> str:
-        padded = [
-            cell.ljust(width) if at < 2 else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        return f"| {' | '.join(padded)} |"
-
-    rule = ["-" * width if at < 2 else "-" * (width - 1) + ":" for at, width in enumerate(widths)]
-    return [line(cells[0]), line(rule), *(line(row) for row in cells[1:])]

@@ -1,9 +1,9 @@
-"""Mattes and their truths in, every measure of a picture and of a set of pictures out."""
+"""Every measure of one picture, and its mean over several."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -61,6 +61,13 @@ MATTE_MEASURES = (
     Measure("grad", "Grad", "x 10^3", 1e-3, 3, False),
     Measure("conn", "Conn", "x 10^3", 1e-3, 2, False),
 )
+#: Of cutouts over new backgrounds, where the truth knows the colours of the subject.
+CUTOUT_MEASURES = (Measure("composite_edge", "composite, 8-pixel edge band", "", 1, 4, False),)
+#: Again, of the pictures whose edge is known to be soft.
+SOFT_MEASURES = tuple(
+    replace(measure, key=f"{measure.key}_soft", title=f"{measure.title}, soft")
+    for measure in MASK_MEASURES[:1] + MATTE_MEASURES[:2] + CUTOUT_MEASURES
+)
 #: By pysodmetrics, in an environment of its own.
 SOD_MEASURES = (
     Measure("s_measure", "S-measure", "", 1, 4, True),
@@ -69,28 +76,16 @@ SOD_MEASURES = (
     Measure("sod_mae", "MAE to the binary truth", "", 1, 4, False),
     Measure("hce", "HCE", "corrections", 1, 0, False),
 )
-MEASURES = MASK_MEASURES + MATTE_MEASURES + SOD_MEASURES
+MEASURES = MASK_MEASURES + MATTE_MEASURES + CUTOUT_MEASURES + SOFT_MEASURES + SOD_MEASURES
 
 
 def settle(alpha_u8: U8Array, case: Case) -> U8Array:
-    """Replace a matte by the truth wherever that is not known, so that nothing counts there.
-
-    Args:
-        alpha_u8: Matte ``[H, W]``, 0..255.
-        case: The picture.
-
-    Returns:
-        Matte ``[H, W]``.
-    """
+    """Replace a matte ``[H, W]`` by the truth where that is not known, so that nothing counts."""
     return np.where(case.known, alpha_u8, case.alpha_u8)
 
 
 def score(alpha_u8: U8Array, case: Case) -> Scores:
-    """Measure one matte by everything that needs no further environment.
-
-    Args:
-        alpha_u8: Matte ``[H, W]``, 0..255.
-        case: The picture.
+    """Measure a matte ``[H, W]``, 0..255, by everything that needs no further environment.
 
     Returns:
         Values of `MASK_MEASURES` and `MATTE_MEASURES`, without those the truth has no answer to:
@@ -114,6 +109,25 @@ def score(alpha_u8: U8Array, case: Case) -> Scores:
         "conn": matte_errors.connectivity_error(settle(alpha_u8, case), truth, known),
     }
     return {key: value for key, value in found.items() if value is not None}
+
+
+def score_cutout(cutout: U8Array, case: Case) -> Scores:
+    """Measure a cutout, straight RGBA ``[H, W, 4]``, by all that needs no further environment.
+
+    Returns:
+        What `score` says of its matte and, where the truth answers them, values of
+        `CUTOUT_MEASURES` and `SOFT_MEASURES`.
+    """
+    truth, found = case.alpha_u8, score(np.ascontiguousarray(cutout[..., 3]), case)
+    band = metrics.edge_band(truth) & case.known
+    if case.foreground is not None and band.any():
+        wanted = np.dstack([case.foreground, truth])
+        error = metrics.composite_error(cutout, wanted, case.backgrounds, band)
+        found["composite_edge"] = error
+    if case.soft:
+        again = {measure.key: measure.key.removesuffix("_soft") for measure in SOFT_MEASURES}
+        found |= {key: found[plain] for key, plain in again.items() if plain in found}
+    return found
 
 
 def values_of(scores: Sequence[Scores], key: str) -> list[float]:

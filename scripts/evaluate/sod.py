@@ -1,6 +1,6 @@
-"""Mattes of a set of pictures in, pysodmetrics' measures out, by a Python of their own.
+"""Measure mattes with pysodmetrics, which runs in an environment of its own.
 
-pysodmetrics brings another numpy and OpenCV than ours; `requirements-evaluate.lock` says which.
+It brings another numpy and OpenCV than ours; `requirements-evaluate.lock` says which.
 """
 
 from __future__ import annotations
@@ -12,51 +12,28 @@ from pathlib import Path
 
 from scripts.evaluate.cases import CaseSet, read_matte, write_matte
 from scripts.evaluate.scores import Scores, settle
-from scripts.measuring import environments as own_environment
+from scripts.measuring.environments import Environment, run
 from scripts.measuring.processes import REPOSITORY
 
-DEFAULT_FOLDER = own_environment.CACHE / "evaluate-venv"
-_LOCK = REPOSITORY / "requirements-evaluate.lock"
+ENVIRONMENT = Environment(
+    what="pysodmetrics",
+    folder="evaluate-venv",
+    install=("--require-hashes", "-r", str(REPOSITORY / "requirements-evaluate.lock")),
+    names=("pysodmetrics", "numpy", "scipy", "scikit-image", "opencv-python-headless"),
+)
 _WORKER = Path(__file__).with_name("sod_worker.py")
-
-
-def make_environment(folder: Path = DEFAULT_FOLDER) -> Path:
-    """Make the environment, unless it is there.
-
-    Args:
-        folder: Where.
-
-    Returns:
-        Its Python.
-
-    Raises:
-        RuntimeError: If it could not be made.
-    """
-    install = ["--require-hashes", "-r", str(_LOCK)]
-    return own_environment.make_environment(folder, "pysodmetrics", install)
-
-
-def versions(python: Path) -> dict[str, str]:
-    """Versions of what does the work in that environment."""
-    names = ("pysodmetrics", "numpy", "scipy", "scikit-image", "opencv-python-headless")
-    return own_environment.versions(python, names)
 
 
 def score_all(
     python: Path, cases: CaseSet, mattes: Mapping[str, Path]
 ) -> dict[str, dict[str, Scores]]:
-    """Measure the mattes of every contender.
-
-    Args:
-        python: Python of the environment.
-        cases: The pictures.
-        mattes: By contender, the folder of its mattes, ``<name of the picture>.png``.
+    """Measure mattes that lie in a folder per contender, as `cases.write_matte` writes them.
 
     Returns:
-        By contender and name, values of `SOD_MEASURES`.
+        By contender and name of the picture, values of `SOD_MEASURES`.
 
     Raises:
-        RuntimeError: If it fails; it has said why.
+        Unusable: If it fails; it has said why.
     """
     with tempfile.TemporaryDirectory() as scratch:
         truth = Path(scratch, "truth")
@@ -67,6 +44,6 @@ def score_all(
             write_matte(truth, case.name, case.alpha_u8)
             for who, folder in folders.items():
                 write_matte(folder, case.name, settle(read_matte(mattes[who], case.name), case))
-        told = own_environment.run(python, [_WORKER, truth, *folders.values()])
+        told = run(python, [_WORKER, truth, *folders.values()])
     measured: dict[str, dict[str, Scores]] = json.loads(told)
     return {who: measured[str(folder)] for who, folder in folders.items()}

@@ -1,4 +1,4 @@
-"""Folders of mattes and their truths -> JSON of pysodmetrics' measures, inside its environment.
+"""Print pysodmetrics' measures of folders of mattes as JSON, inside pysodmetrics' environment.
 
 Only the standard library, numpy, OpenCV and pysodmetrics: nothing of this project is there. A
 matte is not stretched to fill the range, as pysodmetrics would by itself: a matte grey all over is
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def _measure(matte: Path, truth: Path) -> dict[str, float]:
-    """Every measure of one matte, by the keys of `evaluation_scores.SOD_MEASURES`."""
+    """Every measure of one matte, by the keys of `scripts.evaluate.scores.SOD_MEASURES`."""
     cv2: Any = importlib.import_module("cv2")
     sod: Any = importlib.import_module("py_sod_metrics")
     alpha = cv2.imread(str(matte), cv2.IMREAD_GRAYSCALE) / 255.0

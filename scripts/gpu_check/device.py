@@ -1,4 +1,4 @@
-"""Nothing in, facts about the CUDA device out: what it is, and whether it still answers."""
+"""What the CUDA device is, and whether it still answers."""
 
 from __future__ import annotations
 

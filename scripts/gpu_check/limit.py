@@ -1,4 +1,4 @@
-"""Seconds in, a block that is interrupted when they are over out; blocks may lie within blocks."""
+"""A block that is interrupted when its time is over; blocks may lie within blocks."""
 
 from __future__ import annotations
 

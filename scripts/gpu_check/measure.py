@@ -1,4 +1,7 @@
-"""An open engine and pictures in, milliseconds and memory out, timed on the device."""
+"""Times and memory of an open engine, taken on the device.
+
+Pictures are one batch ``[N, H, W, 3]`` everywhere.
+"""
 
 from __future__ import annotations
 
@@ -35,15 +38,40 @@ class Timing:
     repeats: int
 
 
-def repeat(once: Callable[[], float], enough_s: float) -> Timing:
-    """Repeat what returns its own milliseconds, 5 to 30 times, after warming up.
+class Clock:
+    """Running from the moment it is made: on the current stream of a CUDA device, or on the host.
 
     Args:
-        once: What to repeat.
-        enough_s: After so long, five are enough.
+        device: `cuda` or `cpu`.
+    """
 
-    Returns:
-        The times.
+    def __init__(self, device: str) -> None:
+        self._on_device = device == "cuda"
+        self._start = self._end = self._mark()
+
+    def stop(self) -> None:
+        """Stop; what has been asked of the device may still be under way."""
+        self._end = self._mark()
+
+    def ms(self) -> float:
+        """Milliseconds between start and stop, once the device is done."""
+        if self._on_device:
+            self._end.synchronize()
+            return float(self._start.elapsed_time(self._end))
+        return float(self._end - self._start) * 1e3
+
+    def _mark(self) -> Any:
+        if not self._on_device:
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+
+def repeat(once: Callable[[], float], enough_s: float) -> Timing:
+    """Repeat what returns its own milliseconds, after warming up.
+
+    Five times at least, and for ``enough_s`` seconds, but no more than 30 times.
     """
     for _ in range(_WARM_UPS):
         once()
@@ -57,16 +85,7 @@ def repeat(once: Callable[[], float], enough_s: float) -> Timing:
 
 
 def time_forward(engine: PyTorchEngine, pictures: U8Array, enough_s: float) -> Timing:
-    """Time the network alone, pictures and mattes on the device.
-
-    Args:
-        engine: An open engine.
-        pictures: One batch ``[N, H, W, 3]``.
-        enough_s: See `repeat`.
-
-    Returns:
-        Times between two events on the device; of the clock where there is no CUDA.
-    """
+    """Time the network alone, pictures and mattes on the device; see `Clock` and `repeat`."""
     with engine.on_stream():  # as the engine's own: a compiled pass is compiled for such tensors
         on_device = torch.from_numpy(pictures).to(engine.info.device)
 
@@ -79,12 +98,7 @@ def time_forward(engine: PyTorchEngine, pictures: U8Array, enough_s: float) -> T
 
 
 def run_forward(engine: PyTorchEngine, pictures: U8Array) -> None:
-    """One pass on the calling thread, where a signal can end it and a profiler sees it.
-
-    Args:
-        engine: An open engine.
-        pictures: One batch ``[N, H, W, 3]``.
-    """
+    """One pass on the calling thread, where a signal can end it and a profiler sees it."""
     with engine.on_stream():
         assert engine.forward is not None  # noqa: S101  the caller has it open
         engine.forward(torch.from_numpy(pictures).to(engine.info.device))
@@ -94,26 +108,21 @@ def time_predict(engine: Engine, pictures: U8Array, enough_s: float) -> Timing:
     """Time all of it, from the host's memory and back."""
 
     def once() -> float:
-        started = time.perf_counter()
+        clock = Clock("cpu")
         engine.predict(pictures)
-        return (time.perf_counter() - started) * 1e3
+        clock.stop()
+        return clock.ms()
 
     return repeat(once, enough_s)
 
 
 def timed_ms(engine: PyTorchEngine, work: Callable[[], Any]) -> float:
     """Milliseconds of some work on the engine's stream."""
-    if engine.info.device != "cuda":
-        started = time.perf_counter()
-        with engine.on_stream():
-            work()
-        return (time.perf_counter() - started) * 1e3
-    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
     with engine.on_stream():
-        start.record()
+        clock = Clock(engine.info.device)
         work()
-        end.record()
-    return float(start.elapsed_time(end))
+        clock.stop()
+    return clock.ms()
 
 
 def held_memory_mb() -> float | None:
@@ -130,13 +139,9 @@ def release_cache() -> None:
 
 
 def matrix_peaks(device: str, side: int) -> dict[str, float]:
-    """What the device reaches on a large matrix product of random numbers.
+    """What a device, `cuda` or `cpu`, reaches on a product of two square random matrices.
 
     A ceiling that was measured says more than a datasheet's: it has this card's clocks and power.
-
-    Args:
-        device: `cuda` or `cpu`.
-        side: Rows and columns of the square factors.
 
     Returns:
         TFLOP/s by precision, named as `models.spec.Precision` does, and `tf32`.
@@ -157,13 +162,7 @@ def matrix_peaks(device: str, side: int) -> dict[str, float]:
 
 
 def _product_ms(a: torch.Tensor, b: torch.Tensor) -> float:
-    if not a.is_cuda:
-        started = time.perf_counter()
-        a @ b
-        return (time.perf_counter() - started) * 1e3
-    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    start.record()
+    clock = Clock(a.device.type)
     a @ b
-    end.record()
-    end.synchronize()
-    return float(start.elapsed_time(end))
+    clock.stop()
+    return clock.ms()

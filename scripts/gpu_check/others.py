@@ -1,4 +1,4 @@
-"""Runtimes beside PyTorch: which of them this machine has, and an open engine of each it has."""
+"""Runtimes beside PyTorch: which of them this machine has, and how to open them."""
 
 from __future__ import annotations
 

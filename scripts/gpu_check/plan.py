@@ -93,16 +93,9 @@ COMPILED = (
 
 
 def share_of_peak(backbone: str, batch: int, ms: float, peak_tflops: float) -> float | None:
-    """How near a pass at 1024 x 1024 came to a peak.
+    """How near a pass of a batch at 1024 x 1024 came to a peak: a share of it.
 
-    Args:
-        backbone: Backbone of the network.
-        batch: Pictures per pass.
-        ms: What the pass took, in milliseconds.
-        peak_tflops: The peak, in TFLOP/s.
-
-    Returns:
-        The share, or None for a network whose multiply-adds are not known.
+    None for a network whose multiply-adds are not known.
     """
     gmacs = GMACS_AT_1024.get(backbone)
     return None if gmacs is None else 2 * gmacs * batch / ms / peak_tflops  # GFLOP / ms: TFLOP / s

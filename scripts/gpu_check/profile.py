@@ -1,20 +1,18 @@
-"""An open engine and pictures in, what a pass spends its time in out: by part, operator, kernel."""
+"""What a pass spends its time in: by part of the network, operator and kernel."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import torch
 from torch import nn
 from torch.profiler import DeviceType, ProfilerActivity, profile
 
 from models.arrays import U8Array
 from models.birefnet import BiRefNet
 from models.engines.pytorch import PyTorchEngine
-from scripts.gpu_check.measure import run_forward
+from scripts.gpu_check.measure import Clock, run_forward
 
 _PASSES = 3
 #: Modules whose share of a pass is worth knowing; `bb` runs twice, whole and half.
@@ -43,10 +41,10 @@ def time_parts(
     Returns:
         Milliseconds by part, one number per call; parts lie within each other where names say so.
     """
-    clocks: list[tuple[str, _Clock]] = []
+    clocks: list[tuple[str, Clock]] = []
 
     def begin(name: str, module: nn.Module, inputs: object) -> None:
-        clocks.append((name, _Clock(engine.info.device)))
+        clocks.append((name, Clock(engine.info.device)))
 
     def finish(name: str, module: nn.Module, inputs: object, output: object) -> None:
         next(clock for part, clock in reversed(clocks) if part == name).stop()
@@ -66,42 +64,10 @@ def time_parts(
     return times
 
 
-class _Clock:
-    """Running from the moment it is made, on the device's current stream."""
-
-    def __init__(self, device: str) -> None:
-        self._events: list[torch.cuda.Event] | None = [] if device == "cuda" else None
-        self._times: list[float] = []
-        self._mark()
-
-    def stop(self) -> None:
-        """Stop; what has been asked of the device may still be under way."""
-        self._mark()
-
-    def ms(self) -> float:
-        """Milliseconds; only when the device is done."""
-        if self._events is not None:
-            return float(self._events[0].elapsed_time(self._events[1]))
-        return (self._times[1] - self._times[0]) * 1e3
-
-    def _mark(self) -> None:
-        if self._events is None:
-            self._times.append(time.perf_counter())
-            return
-        event = torch.cuda.Event(enable_timing=True)
-        event.record()
-        self._events.append(event)
-
-
 def profile_operators(
     engine: PyTorchEngine, pictures: U8Array, most: int = 20
 ) -> Mapping[str, list[dict[str, Any]]]:
-    """What a pass spends its time in.
-
-    Args:
-        engine: An open engine.
-        pictures: One batch ``[N, H, W, 3]``.
-        most: How many of each to name.
+    """What a pass on one batch ``[N, H, W, 3]`` spends its time in.
 
     Returns:
         The dearest `operators` and, with CUDA, `kernels`: name, calls and milliseconds of one pass.

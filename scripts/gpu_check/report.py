@@ -1,18 +1,24 @@
-"""Rows of a GPU measurement in, a JSON file after every one of them and a table out."""
+"""The report of a GPU check: on disk after every row, so that a run can be taken up again."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from models.artifacts import write_atomically
+from scripts.measuring.table import table
+
 _DONE = "ok"
 _SKIPPED = "skipped"
 #: Facts that stand above the table: without them a number says nothing.
 _HEADING = ("device", "driver", "cuda", "torch", "date", "command")
+_COLUMNS = [
+    *("network", "how", "batch", "forward ms", "min", "host to host ms", "images/s", "of peak"),
+    *("MiB", "error max / mean, of 255", "relative", "first s"),
+]
 
 
 @dataclass(frozen=True)
@@ -114,14 +120,13 @@ class Report:
     def write(self) -> None:
         """Write, so that a kill at any moment leaves the old file or the new one."""
         content = {**self.facts, "rows": [asdict(row) for row in self.rows.values()]}
-        half = self.file.with_suffix(".part")
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        half.write_text(json.dumps(content, indent=1) + "\n")
-        os.replace(half, self.file)
+        write_atomically(self.file, json.dumps(content, indent=1) + "\n")
 
     def as_markdown(self) -> str:
         """What the numbers belong to, the rows as a table, and what was skipped or failed."""
-        return "\n".join([*self._heading(), "", *self._table(), "", *self._rest()])
+        rows = table([_COLUMNS, *self._rows()], words=2)
+        return "\n".join([*self._heading(), "", *rows, "", *self._rest()])
 
     def _heading(self) -> Iterator[str]:
         for name in _HEADING:
@@ -132,22 +137,21 @@ class Report:
             reached = ", ".join(f"{name} {peak:.1f}" for name, peak in peaks.items())
             yield f"- peaks, TFLOP/s: {reached}"
 
-    def _table(self) -> Iterator[str]:
-        yield (
-            "| network | how | batch | forward ms | min | host to host ms | images/s "
-            "| of peak | MiB | error max / mean, of 255 | relative | first s |"
-        )
-        yield "|---|---|" + "---:|" * 10
+    def _rows(self) -> Iterator[list[str]]:
         for row in self.rows.values():
             if row.status == _DONE:
-                yield (
-                    f"| {row.model} | {row.case} | {row.batch} | {_number(row.forward_ms, 2)} "
-                    f"| {_number(row.forward_min_ms, 2)} | {_number(row.predict_ms, 2)} "
-                    f"| {_number(row.images_per_s, 1)} | {_share(row.peak_share)} "
-                    f"| {_number(row.memory_mb, 0)} | {_number(row.error_max, 0)} / "
-                    f"{_number(row.error_mean, 3)} | {_share(row.error_relative)} "
-                    f"| {_number(row.first_s, 1)} |"
-                )
+                yield [
+                    *(row.model, row.case, str(row.batch)),
+                    _number(row.forward_ms, 2),
+                    _number(row.forward_min_ms, 2),
+                    _number(row.predict_ms, 2),
+                    _number(row.images_per_s, 1),
+                    _share(row.peak_share),
+                    _number(row.memory_mb, 0),
+                    f"{_number(row.error_max, 0)} / {_number(row.error_mean, 3)}",
+                    _share(row.error_relative),
+                    _number(row.first_s, 1),
+                ]
 
     def _rest(self) -> Iterator[str]:
         for what, cost in self.facts.get("builds", {}).items():

@@ -1,4 +1,4 @@
-"""A file in, the CPU time and memory that a checkout's guard and decoder spend on it out."""
+"""The CPU time and memory that guard and decoder of a checkout spend on a file."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Names of files from standard input; what guard and decoder of the service spend on each, out.
+"""Tell what guard and decoder of the service spend on each file named on standard input.
 
-Started by `costliest_pictures` with the checkout to be measured on its path. One JSON a line:
-`outcome` (`accepted`, or the name of the error), `cpu_s` and `peak_mb`, the most memory it took
-beyond what the process had.
+Started by `scripts.hostile.costliest` with the checkout to be measured on its path. Answers with a
+line of JSON: `outcome` (`accepted`, or the name of the error), `cpu_s` and `peak_mb`, the most
+memory it took beyond what the process had.
 """
 
 from __future__ import annotations

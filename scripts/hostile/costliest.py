@@ -32,6 +32,7 @@ from scripts.hostile.mutations import mutate
 from scripts.hostile.recipe import Recipe
 from scripts.measuring.machine import Machine, describe_machine
 from scripts.measuring.processes import REPOSITORY, stop_by_itself
+from scripts.measuring.report import write_report
 
 #: What the worst file may cost.
 AIM_S = 3.0
@@ -201,8 +202,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(report)
     if options.out:
         kept = {"rows": [asdict(row) for row in rows], "found": [asdict(row) for row in found]}
-        options.out.with_name(f"{options.out.name}.json").write_text(json.dumps(kept) + "\n")
-        options.out.with_name(f"{options.out.name}.md").write_text(report)
+        write_report(options.out, report, kept)
     if options.keep:
         options.keep.write_bytes(best[1])
     return int(best[0].is_dear or any(row.cost.outcome == CRASHED for row in [*rows, *found]))

@@ -7,7 +7,7 @@ import struct
 from PIL import Image
 
 from scripts.hostile.recipe import MOST_BYTES, SIDES, WIDTH, Numbers, Recipe, noise, varied
-from scripts.hostile.seeds import encode
+from scripts.hostile.seeds import bmp_file, encode
 
 _MOST_PIXELS = 100_000_000  # of all frames: or their encoder would take gigabytes
 _WEBP = {
@@ -123,9 +123,8 @@ def _bmp(n: Numbers) -> bytes:
     fields = n["masks"] and bits in (16, 32)
     columns = -(-n["width"] * bits // 32) * 4
     pixels = noise(columns, n["height"], 1, n["noise"])[..., 0].tobytes()
-    return _bmp_file(
-        n, bits, 3 if fields else 0, struct.pack("<3I", *masks) if fields else b"", pixels
-    )
+    coded = (3, struct.pack("<3I", *masks)) if fields else (0, b"")
+    return bmp_file(pixels, bits, *coded, width=n["width"], height=_height(n))
 
 
 def _bmp_runs(n: Numbers) -> bytes:
@@ -138,15 +137,9 @@ def _bmp_runs(n: Numbers) -> bytes:
         bytes((n["run"], 7)) * 2 + b"\0\0",
     )[n["kind"]]
     coded = unit * min(n["count"], (MOST_BYTES - 10_000) // len(unit)) + b"\0\1"
-    four = n["four"]
-    return _bmp_file(n, 4 if four else 8, 2 if four else 1, b"", coded)
+    bits, compression = (4, 2) if n["four"] else (8, 1)
+    return bmp_file(coded, bits, compression, width=n["width"], height=_height(n))
 
 
-def _bmp_file(n: Numbers, bits: int, compression: int, masks: bytes, pixels: bytes) -> bytes:
-    colours = 1 << bits if bits <= 8 else 0
-    palette = b"".join(bytes((i & 255, 255 - i & 255, i * 3 & 255, 0)) for i in range(colours))
-    height = -n["height"] if n.get("top_down") else n["height"]
-    size = (n["width"], height, 1, bits, compression, len(pixels), 0, 0, colours, 0)
-    head = struct.pack("<IiiHHIIiiII", 40, *size) + masks + palette
-    start = 14 + len(head)
-    return struct.pack("<2sIII", b"BM", start + len(pixels), 0, start) + head + pixels
+def _height(n: Numbers) -> int:
+    return -n["height"] if n["top_down"] else n["height"]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from scripts.hostile.mutations import split
 from scripts.hostile.recipe import MOST_BYTES, SIDES, Numbers, Recipe, noise, varied
-from scripts.hostile.seeds import PNG_MAGIC, encode, png_chunk
+from scripts.hostile.seeds import CHANNELS, DEPTHS, encode, png_chunk, png_file
 
 _CHUNKS = (
     b"tEXt",
@@ -26,6 +26,8 @@ _CHUNKS = (
     b"gAMA",
     b"PLTE",
 )
+#: What stands before the packed bytes of those that have them.
+_PACKED = {b"zTXt": b"a\0\0", b"iTXt": b"a\0\1\0\0\0", b"iCCP": b"a\0\0"}
 _PNG = {
     **SIDES,
     "kind": (1, 0, 4),
@@ -84,7 +86,7 @@ def png_recipes() -> list[Recipe]:
                 varied(_CHUNK, kind=at, unpacked=40_000_000, count=200),
             )
             for at, kind in enumerate(_CHUNKS)
-            if kind in (b"zTXt", b"iTXt", b"iCCP")
+            if kind in _PACKED
         ),
         *(
             Recipe(
@@ -99,25 +101,18 @@ def png_recipes() -> list[Recipe]:
 
 def _png(n: Numbers) -> bytes:
     """Any colour type, depth and filter; rows of noise, packed into chunks of so many bytes."""
-    kind, depths = (
-        (0, (1, 2, 4, 8, 16)),
-        (2, (8, 16)),
-        (3, (1, 2, 4, 8)),
-        (4, (8, 16)),
-        (6, (8, 16)),
-    )[n["kind"]]
+    kind, depths = list(DEPTHS.items())[n["kind"]]
     depth = depths[n["depth"] % len(depths)]
-    bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[kind]
-    header = struct.pack(">IIBBBBB", n["width"], n["height"], depth, kind, 0, 0, n["interlaced"])
+    bits = depth * CHANNELS[kind]
     packed = _packed_rows(n["width"], n["height"], bits, n["interlaced"], n["filter"], n["noise"])
-    chunks = [png_chunk(b"IHDR", header)]
+    chunks = []
     if kind == 3:
         chunks.append(png_chunk(b"PLTE", bytes(i & 255 for i in range(3 << depth))))
     if n["clear"] and kind < 4:
         chunks.append(png_chunk(b"tRNS", bytes(1 if kind == 3 else 6 if kind == 2 else 2)))
     step = max(n["idat"], len(packed) // 1_000_000, 1)
     chunks += [png_chunk(b"IDAT", packed[at : at + step]) for at in range(0, len(packed), step)]
-    return PNG_MAGIC + b"".join(chunks) + png_chunk(b"IEND", b"")
+    return png_file((n["width"], n["height"]), kind, depth, n["interlaced"], *chunks)
 
 
 @lru_cache(8)
@@ -147,12 +142,8 @@ def _png_chunks(n: Numbers) -> bytes:
 
 
 def _note(kind: bytes, unpacked: bytes, n_bytes: int) -> bytes:
-    if kind == b"zTXt":
-        return b"a\0\0" + zlib.compress(unpacked)
-    if kind == b"iTXt":
-        return b"a\0\1\0\0\0" + zlib.compress(unpacked)
-    if kind == b"iCCP":
-        return b"a\0\0" + zlib.compress(unpacked)
+    if kind in _PACKED:
+        return _PACKED[kind] + zlib.compress(unpacked)
     return b"a\0" + bytes(n_bytes)
 
 
@@ -164,8 +155,7 @@ def _png_blocks(n: Numbers) -> bytes:
     many = unit * min(n["count"], (MOST_BYTES - 10_000) // len(unit))
     packed = b"\x78\x01" + many + last.compress(rows) + last.flush()
     packed += struct.pack(">I", zlib.adler32(rows))
-    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 64, 8, 2, 0, 0, 0))
-    return PNG_MAGIC + header + png_chunk(b"IDAT", packed) + png_chunk(b"IEND", b"")
+    return png_file((64, 64), 2, 8, 0, png_chunk(b"IDAT", packed))
 
 
 def _empty_blocks(order: int) -> bytes:

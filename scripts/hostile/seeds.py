@@ -22,9 +22,9 @@ _PASSES = (
     (0, 1, 2, 2),
     (1, 0, 2, 1),
 )
-# Bits of each PNG colour type.
-_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+#: Bits a sample may have and samples of a pixel, by PNG's colour type.
+DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
@@ -36,6 +36,12 @@ def make_seeds() -> dict[str, bytes]:
 def png_chunk(kind: bytes, data: bytes) -> bytes:
     """One chunk of a PNG, with the checksum it should have."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_file(size: tuple[int, int], kind: int, depth: int, interlaced: int, *more: bytes) -> bytes:
+    """A PNG of a width and height, a colour type and a depth; palette and pixels are `more`."""
+    header = struct.pack(">IIBBBBB", *size, depth, kind, 0, 0, interlaced)
+    return b"".join((PNG_MAGIC, png_chunk(b"IHDR", header), *more, png_chunk(b"IEND", b"")))
 
 
 def encode(image: Image.Image, wanted: str, **options: Any) -> bytes:
@@ -104,7 +110,7 @@ def _pngs() -> dict[str, bytes]:
         f"png-{kind}-{depth}{'-interlaced' * interlaced}{'-trns' * clear}": _png(
             kind, depth, bool(interlaced), bool(clear)
         )
-        for kind, depths in _DEPTHS.items()
+        for kind, depths in DEPTHS.items()
         for depth in depths
         for interlaced in (0, 1)
         for clear in ((0, 1) if kind < 4 else (0,))
@@ -130,16 +136,15 @@ def _pngs() -> dict[str, bytes]:
 
 def _png(kind: int, depth: int, interlaced: bool, clear: bool) -> bytes:
     """A PNG of any colour type and depth, its rows with every filter in turn."""
-    channels = _CHANNELS[kind]
+    channels = CHANNELS[kind]
     y, x, c = np.mgrid[0:_HEIGHT, 0:_WIDTH, 0:channels]
     most = (1 << depth) - 1
     values = ((x * (c + 1) + 2 * y + 40 * c) * 257 // (1 if depth == 16 else 257)) & most
-    header = struct.pack(">IIBBBBB", _WIDTH, _HEIGHT, depth, kind, 0, 0, interlaced)
     rows = b"".join(
         _rows(values[top::down, left::right], depth)
         for top, left, down, right in (_PASSES if interlaced else ((0, 0, 1, 1),))
     )
-    chunks = [png_chunk(b"IHDR", header)]
+    chunks = []
     if kind == 3:
         chunks.append(png_chunk(b"PLTE", bytes((i * 7 + 3) & 255 for i in range(3 << depth))))
     if clear:
@@ -149,7 +154,7 @@ def _png(kind: int, depth: int, interlaced: bool, clear: bool) -> bytes:
     packed = zlib.compress(rows)
     half = len(packed) // 2
     chunks += [png_chunk(b"IDAT", packed[:half]), png_chunk(b"IDAT", packed[half:])]
-    return PNG_MAGIC + b"".join(chunks) + png_chunk(b"IEND", b"")
+    return png_file((_WIDTH, _HEIGHT), kind, depth, interlaced, *chunks)
 
 
 def _rows(values: np.ndarray[Any, Any], depth: int) -> bytes:
@@ -184,20 +189,20 @@ def _bmps() -> dict[str, bytes]:
     colour = np.asarray(_picture())
     grey = colour[..., 1]
     made = {
-        f"bmp-{bits}": _bmp(_packed_bmp(colour, grey, bits), bits) for bits in (1, 4, 8, 24, 32)
+        f"bmp-{bits}": bmp_file(_packed_bmp(colour, grey, bits), bits) for bits in (1, 4, 8, 24, 32)
     }
     masks = {"555": (0x7C00, 0x3E0, 0x1F), "565": (0xF800, 0x7E0, 0x1F), "444": (0xF00, 0xF0, 0xF)}
     sixteen = _packed_bmp(colour, grey, 16)
     for name, mask in masks.items():
-        made[f"bmp-16-{name}"] = _bmp(sixteen, 16, 3, struct.pack("<3I", *mask))
+        made[f"bmp-16-{name}"] = bmp_file(sixteen, 16, 3, struct.pack("<3I", *mask))
     wide = struct.pack("<4I", 0xFF, 0xFF00, 0xFF0000, 0xFF000000)
     full = _packed_bmp(colour, grey, 32)
-    made["bmp-32-masks"] = _bmp(full, 32, 6, wide)
+    made["bmp-32-masks"] = bmp_file(full, 32, 6, wide)
     for size in (52, 56, 108, 124):
-        made[f"bmp-header-{size}"] = _bmp(full, 32, 3, wide, size)
-    made["bmp-rle8"] = _bmp(_runs(grey), 8, 1)
-    made["bmp-rle4"] = _bmp(_runs(grey // 16 * 17), 4, 2)
-    made["bmp-top-down"] = _bmp(_packed_bmp(colour, grey, 24), 24, height=-_HEIGHT)
+        made[f"bmp-header-{size}"] = bmp_file(full, 32, 3, wide, size)
+    made["bmp-rle8"] = bmp_file(_runs(grey), 8, 1)
+    made["bmp-rle4"] = bmp_file(_runs(grey // 16 * 17), 4, 2)
+    made["bmp-top-down"] = bmp_file(_packed_bmp(colour, grey, 24), 24, height=-_HEIGHT)
     core = struct.pack("<IHHHH", 12, _WIDTH, _HEIGHT, 1, 24)
     pixels = _packed_bmp(colour, grey, 24)
     made["bmp-os2"] = struct.pack("<2sIII", b"BM", 26 + len(pixels), 0, 26) + core + pixels
@@ -220,18 +225,20 @@ def _packed_bmp(colour: U8Array, grey: U8Array, bits: int) -> bytes:
     return padded[::-1].tobytes()
 
 
-def _bmp(  # the fields of the header
+def bmp_file(  # the fields of the header
     pixels: bytes,
     bits: int,
     compression: int = 0,
     masks: bytes = b"",
     size: int = 40,
+    width: int = _WIDTH,
     height: int = _HEIGHT,
 ) -> bytes:
+    """Coded pixels behind a BMP's header of so many bytes, and a palette where they need one."""
     colours = 1 << bits if bits <= 8 else 0
     palette = b"".join(bytes((i * 251 // max(colours - 1, 1),) * 3) + b"\0" for i in range(colours))
     head = struct.pack(
-        "<IiiHHIIiiII", size, _WIDTH, height, 1, bits, compression, len(pixels), 0, 0, colours, 0
+        "<IiiHHIIiiII", size, width, height, 1, bits, compression, len(pixels), 0, 0, colours, 0
     )
     rest = (head + masks).ljust(size, b"\0") if size > 40 else head + masks
     start = 14 + len(rest) + len(palette)

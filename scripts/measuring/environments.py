@@ -1,4 +1,4 @@
-"""Requirements that do not fit ours in, a Python that has them out: an environment made once."""
+"""Environments for packages that do not fit into ours: made once, and run from ours."""
 
 from __future__ import annotations
 
@@ -6,70 +6,75 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.command import Unusable
 
 CACHE = Path.home() / ".cache" / "birefnet-background-removal"
+_VERSIONS = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
 
 
-def make_environment(folder: Path, what: str, install: Sequence[str]) -> Path:
-    """Make an environment, unless it is there with just these requirements.
+@dataclass(frozen=True)
+class Environment:
+    """A Python with packages of its own.
 
-    Args:
-        folder: Where.
+    Attributes:
         what: What it holds, in words.
+        folder: Its name in the cache.
         install: Arguments of `pip install`.
-
-    Returns:
-        Its Python.
-
-    Raises:
-        Unusable: If it could not be made; pip has said why.
+        names: Distributions whose versions matter.
     """
-    python = folder / "bin" / "python"
-    done = folder / f"{_fingerprint(install)}.installed"
-    if done.exists():
+
+    what: str
+    folder: str
+    install: tuple[str, ...]
+    names: tuple[str, ...]
+
+    def make(self) -> Path:
+        """Make it, unless it is there with just these requirements.
+
+        Returns:
+            Its Python.
+
+        Raises:
+            Unusable: If it could not be made; pip has said why.
+        """
+        folder = CACHE / self.folder
+        python, done = folder / "bin" / "python", folder / f"{self._fingerprint()}.installed"
+        if done.exists():
+            return python
+        print(f"making an environment for {self.what} in {folder}", file=sys.stderr)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        try:
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+            subprocess.run([*pip, *self.install], check=True)
+        except subprocess.CalledProcessError as failure:
+            reason = f"could not make the environment for {self.what} in {folder}"
+            raise Unusable(reason) from failure
+        done.touch()
         return python
-    print(f"making an environment for {what} in {folder}", file=sys.stderr)
-    quiet = ["--quiet", "--disable-pip-version-check"]
-    try:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", *quiet, *install], check=True)
-    except subprocess.CalledProcessError as failure:
-        raise Unusable(f"could not make the environment for {what} in {folder}") from failure
-    done.touch()
-    return python
 
+    def versions(self, python: Path) -> dict[str, str]:
+        """Version of each of its `names`, as a Python has it that was made so or brought along.
 
-def versions(python: Path, names: Sequence[str]) -> dict[str, str]:
-    """Versions of some of what an environment holds.
+        Raises:
+            Unusable: If it does not say.
+        """
+        found = run(python, ["-c", _VERSIONS, *self.names]).split()
+        return dict(zip(self.names, found, strict=True))
 
-    Args:
-        python: Its Python.
-        names: Distributions.
-
-    Returns:
-        Version by distribution.
-
-    Raises:
-        Unusable: If it does not say.
-    """
-    program = (
-        "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
-    )
-    return dict(zip(names, run(python, ["-c", program, *names]).split(), strict=True))
+    def _fingerprint(self) -> str:
+        """What is asked for, the contents of lock files included."""
+        digest = hashlib.sha256()
+        for argument in self.install:
+            file = Path(argument)
+            digest.update(file.read_bytes() if file.is_file() else argument.encode())
+        return digest.hexdigest()[:16]
 
 
 def run(python: Path, arguments: Sequence[str | Path]) -> str:
-    """Run a Python and wait.
-
-    Args:
-        python: The Python of an environment.
-        arguments: Its arguments.
-
-    Returns:
-        What it printed.
+    """Run a Python with arguments and wait for what it prints.
 
     Raises:
         Unusable: If it fails; what it said is on standard error.
@@ -81,12 +86,3 @@ def run(python: Path, arguments: Sequence[str | Path]) -> str:
     except subprocess.CalledProcessError as failure:
         raise Unusable(f"{python} failed with exit status {failure.returncode}") from failure
     return told.stdout
-
-
-def _fingerprint(install: Sequence[str]) -> str:
-    """What is asked for, the contents of lock files included."""
-    digest = hashlib.sha256()
-    for argument in install:
-        file = Path(argument)
-        digest.update(file.read_bytes() if file.is_file() else argument.encode())
-    return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Mattes and a reference's in, how far they lie apart out."""
+"""How far mattes lie from those of a reference."""
 
 from __future__ import annotations
 

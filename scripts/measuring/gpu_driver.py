@@ -1,4 +1,4 @@
-"""A question to NVIDIA's driver in, its answer out; needs no library, not even torch."""
+"""What NVIDIA's driver says of the GPUs; needs no library, not even torch."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ _PATIENCE_S = 20
 
 
 def ask_driver(fact: str) -> str:
-    """Ask for a fact about the GPUs.
-
-    Args:
-        fact: As in ``nvidia-smi --help-query-gpu``, such as ``name``.
+    """Ask for a fact of ``nvidia-smi --help-query-gpu``, such as ``name``.
 
     Returns:
         The answers, one per GPU; empty without a driver that answers.

@@ -68,15 +68,7 @@ async def load(
     timeout_s: float = 120.0,
     form: Form = OUR_FORM,
 ) -> LoadReport:
-    """Send so many requests, so many at once.
-
-    Args:
-        url: Address that takes the form.
-        images: Files sent in turn.
-        requests: How many in all.
-        concurrency: How many at once.
-        timeout_s: When to give a request up.
-        form: How the service wants the picture.
+    """Send files in turn to an address that takes the form, so many in all, so many at once.
 
     Returns:
         What came back. A broken connection counts under the name of its error.

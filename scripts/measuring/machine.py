@@ -1,4 +1,4 @@
-"""Nothing in, a description of this machine out: what a measured number belongs to."""
+"""This machine: what a measured number belongs to."""
 
 from __future__ import annotations
 

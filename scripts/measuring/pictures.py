@@ -1,4 +1,4 @@
-"""Small photographs in, camera-sized files out: made at run time, the same for every contender."""
+"""Camera-sized files made of small photographs at run time, the same for every contender."""
 
 from __future__ import annotations
 
@@ -49,36 +49,28 @@ def find_photos(folder: Path) -> list[Path]:
 
 
 def make_pictures(photos: Sequence[Path], kind: PictureKind, folder: Path) -> list[Path]:
-    """One file per photograph.
-
-    Args:
-        photos: Photographs of any size.
-        kind: Format and size wanted.
-        folder: Where to write.
-
-    Returns:
-        The files.
-    """
+    """Write one file of a kind per photograph into a folder; the same bytes every time."""
     made = []
     for seed, photo in enumerate(photos):
         file = folder / f"{photo.stem}_{kind.width}x{kind.height}.{kind.format.lower()}"
-        pixels = enlarge(_read(photo), kind.height, kind.width, seed)
+        pixels = enlarge(read_photo(photo), kind.height, kind.width, seed)
         file.write_bytes(_encode(pixels, kind.format))
         made.append(file)
     return made
 
 
+def make_sizes(photos: Sequence[Path], folder: Path) -> dict[str, list[Path]]:
+    """Write a JPEG per photograph and size of `SIZES` into a folder; files by size."""
+    return {
+        size: make_pictures(photos, PictureKind("JPEG", *sides), folder)
+        for size, sides in SIZES.items()
+    }
+
+
 def enlarge(photo: U8Array, height: int, width: int, seed: int) -> U8Array:
     """Crop the middle to the aspect wanted, resize (Lanczos), add sensor noise.
 
-    Args:
-        photo: Colours ``[H, W, 3]``.
-        height: Rows wanted.
-        width: Columns wanted.
-        seed: Seed of the noise.
-
-    Returns:
-        Picture ``[height, width, 3]``.
+    Takes colours ``[H, W, 3]`` and gives ``[height, width, 3]``.
     """
     rows = min(photo.shape[0], photo.shape[1] * height // width)
     columns = min(photo.shape[1], photo.shape[0] * width // height)
@@ -90,7 +82,8 @@ def enlarge(photo: U8Array, height: int, width: int, seed: int) -> U8Array:
     return np.asarray(np.clip(noisy + 0.5, 0, 255), dtype=np.uint8)
 
 
-def _read(file: Path) -> U8Array:
+def read_photo(file: Path) -> U8Array:
+    """Read a file as colours ``[H, W, 3]``; raises `Unusable` if it is not a picture."""
     bgr = cv2.imread(str(file), cv2.IMREAD_COLOR)
     if bgr is None:
         raise Unusable(f"{file} is not a picture")

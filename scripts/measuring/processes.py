@@ -1,4 +1,4 @@
-"""A command in, a running server out: start it, wait for it, sample its memory, stop it by pid."""
+"""Servers under measurement: start one, wait for it, sample its memory, stop it by pid."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from scripts.command import Unusable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PREFIX = "/api/background-removal"
+_SERVICE = "service.public:BackgroundRemoval"
 _START_S = 120.0
 _STOP_S = 20.0
 _POLL_S = 0.2
@@ -28,10 +29,8 @@ _SAMPLE_S = 0.25
 _KB = 1024
 # What would tell one of two servers, and not the other, how many threads to take.
 _UNWANTED = ("OMP_NUM_THREADS", "BIREFNET_MODEL_PATH", "LOG_FILE")
-# Measuring from one address would otherwise measure the limits.
-_OURS = {
-    "BENTOML_DO_NOT_TRACK": "True",
-    "BIREFNET_HOST": "127.0.0.1",
+#: Measuring from one address would otherwise measure the limits.
+NO_LIMITS = {
     "BIREFNET_MAX_IN_FLIGHT_PER_CLIENT": "0",
     "BIREFNET_RATE_LIMIT_PER_MINUTE": "0",
     "BIREFNET_RATE_LIMIT_PER_SECOND": "0",
@@ -127,21 +126,27 @@ def our_service(
         ServerFailed: If it does not start.
     """
     port = free_port()
-    environment = {
-        **_OURS,
+    environment = {**on_loopback(model, port), **NO_LIMITS, **(settings or {})}
+    root = f"http://127.0.0.1:{port}{PREFIX}"
+    urls = (f"{root}/remove", f"{root}/health")
+    with running(serve_command(checkout), environment, log, urls) as server:
+        yield server
+
+
+def serve_command(checkout: Path) -> list[str]:
+    """What starts the service of a checkout."""
+    bentoml = str(Path(sys.executable).with_name("bentoml"))
+    return ["/usr/bin/env", f"--chdir={checkout}", bentoml, "serve", _SERVICE]
+
+
+def on_loopback(model: str, port: int) -> dict[str, str]:
+    """Environment of a service with one model that only this machine can reach."""
+    return {
+        "BENTOML_DO_NOT_TRACK": "True",
+        "BIREFNET_HOST": "127.0.0.1",
         "BIREFNET_MODEL": model,
         "BIREFNET_PORT": str(port),
-        **(settings or {}),
     }
-    command = [
-        *("/usr/bin/env", f"--chdir={checkout}"),
-        str(Path(sys.executable).with_name("bentoml")),
-        "serve",
-        "service.public:BackgroundRemoval",
-    ]
-    root = f"http://127.0.0.1:{port}{PREFIX}"
-    with running(command, environment, log, (f"{root}/remove", f"{root}/health")) as server:
-        yield server
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A backbone's name in, a BiRefNet with reproducible weights and pictures for it out. Needs torch.
+"""A BiRefNet with reproducible weights, and pictures for it. Needs torch.
 
 What a measurement needs where no checkpoint is at hand: speed and memory do not depend on what the
 weights are, and errors of arithmetic are visible as soon as alpha is neither constant nor black and
@@ -23,13 +23,10 @@ _HEAD_SCALE = 2.0
 
 
 def seeded_network(backbone: str) -> BiRefNet:
-    """Build a network whose mattes are meaningless, but always the same.
+    """Build a network whose mattes are meaningless, but always the same; on the CPU, for inference.
 
     Args:
         backbone: A key of `models.birefnet.backbones.BACKBONES`, or ``tiny``.
-
-    Returns:
-        The network, on the CPU, in eval mode.
 
     Raises:
         ValueError: If there is no such backbone.
@@ -43,11 +40,6 @@ def seeded_network(backbone: str) -> BiRefNet:
 
 def make_scenes(count: int, height: int, width: int) -> U8Array:
     """Pictures with large shapes, edges and noise; each another one, always the same.
-
-    Args:
-        count: How many.
-        height: Rows, in pixels.
-        width: Columns, in pixels.
 
     Returns:
         Pictures ``[count, height, width, 3]``.

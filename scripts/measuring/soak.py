@@ -1,4 +1,4 @@
-"""Five hundred mixed pictures through a service of ours -> whether its memory stays where it was.
+"""Send five hundred mixed pictures to our service and see whether its memory stays where it was.
 
 `python -m scripts.measuring.soak` starts the service, sends a fixed sequence that repeats every
 hundred requests, so that the same sizes recur, and compares the summed PSS of requests 100 to 200
@@ -9,28 +9,26 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import random
-import shlex
 import statistics
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
 from scripts.command import run_command
 from scripts.download_model import DEFAULT_FOLDER
 from scripts.measuring.load import load
-from scripts.measuring.machine import Machine, describe_machine
 from scripts.measuring.pictures import PictureKind, find_photos, make_pictures
 from scripts.measuring.processes import REPOSITORY, Server, our_service, stop_by_itself
+from scripts.measuring.report import Report, begin_run
+from scripts.measuring.table import table
 from scripts.register_model import ensure
 
 MAX_GROWTH_MB = 40.0
@@ -58,13 +56,10 @@ _SPECIFIED = {
 
 
 @dataclass(frozen=True)
-class SoakReport:
+class SoakReport(Report):
     """One run; memory is PSS in MB of 10^6 bytes.
 
     Attributes:
-        date: Day of the run.
-        command: What ran.
-        machine: What it ran on.
         health: What the service said of itself before.
         statuses: Answers by status.
         seconds: How long the requests took.
@@ -72,9 +67,7 @@ class SoakReport:
         samples_mb: By process, after each request.
     """
 
-    date: str
-    command: str
-    machine: Machine
+    title: ClassVar[str] = "Memory over many requests"
     health: dict[str, Any]
     statuses: dict[str, int]
     seconds: float
@@ -93,52 +86,37 @@ class SoakReport:
         """Median of the last hundred."""
         return statistics.median(self.sums_mb()[-_PERIOD:])
 
-    def as_markdown(self) -> str:
-        """The whole report."""
-        n, growth = len(self.samples_mb), self.late_mb() - self.early_mb()
-        verdict = "met" if growth <= MAX_GROWTH_MB else "**not met**"
-        sums = self.sums_mb()
-        lines = [
-            f"# Memory over {n} requests, {self.date}",
-            "",
-            f"`{self.command}`",
-            "",
-            *self.machine.as_markdown(),
-            f"- {self.health['model']} on {self.health['engine']}; {self.seconds:.0f} s; "
-            f"answers by status: {self.statuses}",
-            "",
-            "| PSS of all processes | MB |",
-            "|---|---|",
-            f"| idle, warmed up | {sum(self.idle_mb.values()):.0f} |",
-            f"| median of requests {_PERIOD} to {2 * _PERIOD} | {self.early_mb():.0f} |",
-            f"| median of requests {n - _PERIOD} to {n} | {self.late_mb():.0f} |",
-            f"| growth (asked: at most {MAX_GROWTH_MB:.0f}: {verdict}) | {growth:+.1f} |",
-            f"| largest, after request {sums.index(max(sums)) + 1} | {max(sums):.0f} |",
-            "",
-            *self._process_lines(),
-        ]
-        return "\n".join(lines) + "\n"
+    def notes(self) -> list[str]:
+        """What ran, and what it answered."""
+        served = f"{self.health['model']} on {self.health['engine']}"
+        answers = f"answers by status: {self.statuses}"
+        return [f"{served}; {len(self.samples_mb)} requests in {self.seconds:.0f} s; {answers}"]
 
-    def _process_lines(self) -> list[str]:
-        lines = [
-            "| process | idle | last hundred | largest | specification 5.3 |",
-            "|---|---|---|---|---|",
-        ]
+    def body(self) -> list[str]:
+        """A table of all processes together, then one of each."""
+        n, growth, sums = len(self.samples_mb), self.late_mb() - self.early_mb(), self.sums_mb()
+        verdict = "met" if growth <= MAX_GROWTH_MB else "**not met**"
+        whole = {
+            "PSS of all processes": "MB",
+            "idle, warmed up": f"{sum(self.idle_mb.values()):.0f}",
+            f"median of requests {_PERIOD} to {2 * _PERIOD}": f"{self.early_mb():.0f}",
+            f"median of requests {n - _PERIOD} to {n}": f"{self.late_mb():.0f}",
+            f"growth (asked: at most {MAX_GROWTH_MB:.0f}: {verdict})": f"{growth:+.1f}",
+            f"largest, after request {sums.index(max(sums)) + 1}": f"{max(sums):.0f}",
+        }
+        each = [["process", "specification 5.3", "idle", "last hundred", "largest"]]
         for role, idle_mb in self.idle_mb.items():
             samples = [sample.get(role, 0.0) for sample in self.samples_mb]
-            late_mb = statistics.median(samples[-_PERIOD:])
-            specified = _SPECIFIED.get(role, "")
-            lines.append(
-                f"| {role} | {idle_mb:.0f} | {late_mb:.0f} | {max(samples):.0f} | {specified} |"
-            )
-        return lines
+            figures = (idle_mb, statistics.median(samples[-_PERIOD:]), max(samples))
+            each.append([role, _SPECIFIED.get(role, ""), *(f"{mb:.0f}" for mb in figures)])
+        return [*table(list(whole.items())), "", *table(each, words=2)]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse, soak, print and write; 1 if a request failed or memory grew."""
     options = _parse(arguments)
     stop_by_itself(_MINUTES)
-    machine = describe_machine()
+    run = begin_run("scripts.measuring.soak", arguments)
     ensure(options.model, options.weights)
     with tempfile.TemporaryDirectory(prefix="soak-") as scratch:
         pictures = make_sequence(find_photos(options.photos), Path(scratch))
@@ -148,28 +126,14 @@ def main(arguments: list[str] | None = None) -> int:
             started = time.monotonic()
             statuses, samples = asyncio.run(soak(server, pictures, options.requests))
             seconds = time.monotonic() - started
-    today = datetime.now(UTC).date().isoformat()
-    command = shlex.join(["python", "-m", "scripts.measuring.soak", *(arguments or sys.argv[1:])])
-    report = SoakReport(today, command, machine, health, statuses, seconds, idle_mb, samples)
-    stem = options.out or REPOSITORY / "docs" / "benchmarks" / f"{today}-soak-{machine.slug()}"
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    stem.with_name(f"{stem.name}.json").write_text(json.dumps(asdict(report)) + "\n")
-    stem.with_name(f"{stem.name}.md").write_text(report.as_markdown())
-    print(report.as_markdown())
+    report = SoakReport(*run, health, statuses, seconds, idle_mb, samples)
+    report.publish(options.out or report.stem("soak"))
     failed = statuses.get("200", 0) < options.requests
     return int(failed or report.late_mb() - report.early_mb() > MAX_GROWTH_MB)
 
 
 def make_sequence(photos: Sequence[Path], folder: Path) -> list[Path]:
-    """A hundred files of mixed formats and sizes, in the same order every time.
-
-    Args:
-        photos: Photographs of any size.
-        folder: Where to write.
-
-    Returns:
-        The files to send, some of them more than once.
-    """
+    """Make files of mixed formats and sizes: a hundred to send, in the same order every time."""
     kinds = [
         PictureKind(name, width, height)
         for name, max_pixels in _MAX_PIXELS.items()
@@ -187,12 +151,7 @@ def make_sequence(photos: Sequence[Path], folder: Path) -> list[Path]:
 async def soak(
     server: Server, pictures: Sequence[Path], requests: int
 ) -> tuple[dict[str, int], list[dict[str, float]]]:
-    """Send pictures one after another and look at memory after each.
-
-    Args:
-        server: Our service.
-        pictures: Files, sent in turn.
-        requests: How many in all.
+    """Send pictures in turn, one after another, so many in all.
 
     Returns:
         Answers by status, and memory by process after each request.

@@ -1,4 +1,4 @@
-"""Our service and `rembg s` on this machine, same weights, same pictures -> how they compare.
+"""Compare our service with `rembg s` on this machine: same weights, same pictures.
 
 `python -m scripts.rembg.bench` prints a Markdown table and writes it, with every number as JSON,
 under docs/benchmarks/. Both servers listen on loopback only; requests alternate between them, so
@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import shlex
-import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -25,16 +22,11 @@ from models.catalog import find
 from scripts.command import Unusable, run_command
 from scripts.download_model import DEFAULT_FOLDER
 from scripts.measuring.load import OUR_FORM, Form, load
-from scripts.measuring.machine import describe_machine
-from scripts.measuring.pictures import SIZES, PictureKind, find_photos, make_pictures
+from scripts.measuring.pictures import find_photos, make_sizes
 from scripts.measuring.processes import REPOSITORY, MemoryWatch, Server, our_service, stop_by_itself
+from scripts.measuring.report import begin_run, say
 from scripts.register_model import ensure
-from scripts.rembg.environment import (
-    give_checkpoint,
-    make_environment,
-    rembg_server,
-    versions,
-)
+from scripts.rembg.environment import ENVIRONMENT, give_checkpoint, rembg_server
 from scripts.rembg.report import TARGETS, Comparison, Measured, Report
 from scripts.rembg.stages import fetch_matte, mean_of, measure_stages
 
@@ -86,32 +78,19 @@ def main(arguments: list[str] | None = None) -> int:
     """Parse, measure, print and write; 1 if a request failed."""
     options = _parse(arguments)
     stop_by_itself(options.minutes)
-    machine = describe_machine()
+    run = begin_run("scripts.rembg.bench", arguments)
     if options.rembg_python and not options.rembg_python.with_name("rembg").is_file():
         raise Unusable(f"{options.rembg_python} has no rembg beside it; leave --rembg-python out")
-    rembg_python = options.rembg_python or make_environment()
+    rembg_python = options.rembg_python or ENVIRONMENT.make()
     photos = find_photos(options.photos)
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         bench = Bench(
             Path(scratch), rembg_python, options.weights, QUICK if options.quick else FULL
         )
-        pictures = {
-            size: make_pictures(photos, PictureKind("JPEG", *sides), Path(scratch))
-            for size, sides in SIZES.items()
-        }
+        pictures = make_sizes(photos, Path(scratch))
         comparisons = [bench.compare(model, pictures) for model in options.models]
-    today = datetime.now(UTC).date().isoformat()
-    report = Report(
-        date=today,
-        command=shlex.join(["python", "-m", "scripts.rembg.bench", *(arguments or sys.argv[1:])]),
-        machine=machine,
-        rembg_versions=versions(rembg_python),
-        comparisons=comparisons,
-    )
-    stem = options.out or REPOSITORY / "docs" / "benchmarks" / f"{today}-{machine.slug()}"
-    report.write(stem)
-    print(report.as_markdown())
-    print(f"written: {stem}.md, {stem}.json", file=sys.stderr)
+    report = Report(*run, ENVIRONMENT.versions(rembg_python), comparisons)
+    report.publish(options.out or report.stem("rembg"))
     return int(any(side.failures for c in comparisons for side in (c.ours, c.rembg)))
 
 
@@ -130,15 +109,7 @@ class Bench:
         self._weights, self._plan = weights, plan
 
     def compare(self, model: str, pictures: dict[str, list[Path]]) -> Comparison:
-        """Measure one model.
-
-        Args:
-            model: Name in the catalogue.
-            pictures: Files by size.
-
-        Returns:
-            Both servers' numbers.
-        """
+        """Measure both servers with one model on files by size."""
         spec, home = find(model), self._scratch / "rembg"
         ensure(model, self._weights)
         give_checkpoint(spec, self._weights, home)
@@ -157,7 +128,7 @@ class Bench:
             }
         stages = {}
         for size, files in pictures.items():
-            _say(f"{model}: stages at {size}")
+            say(f"{model}: stages at {size}")
             repeats = self._plan.stage_repeats[size]
             stages[size] = mean_of(
                 [
@@ -173,10 +144,7 @@ async def measure(
 ) -> None:
     """Warm up, memory at rest, latency, load; large pictures last, since they raise memory.
 
-    Args:
-        plan: How often.
-        contenders: Two servers; requests alternate between them.
-        pictures: Files by size.
+    Requests alternate between the two servers; the pictures are files by size.
     """
     first, *others = pictures
     for contender in contenders:
@@ -194,7 +162,7 @@ async def _alternate(
     turns: int, contenders: tuple[Contender, Contender], size: str, pictures: list[Path]
 ) -> None:
     """One request to each in turn, the order turned round every time."""
-    _say(f"latency at {size}")
+    say(f"latency at {size}")
     for turn in _turns(turns):
         picture = pictures[turn % len(pictures)]
         for contender in contenders if turn % 2 == 0 else contenders[::-1]:
@@ -205,7 +173,7 @@ async def _alternate(
 async def _load(plan: Plan, contenders: tuple[Contender, Contender], pictures: list[Path]) -> None:
     """Eight requests at once to each in turn, watching memory."""
     for turn in _turns(plan.load_rounds):
-        _say(f"load, round {turn + 1} of {plan.load_rounds}")
+        say(f"load, round {turn + 1} of {plan.load_rounds}")
         for contender in contenders if turn % 2 == 0 else contenders[::-1]:
             measured = contender.measured
             with MemoryWatch(contender.server) as watch:
@@ -237,10 +205,6 @@ def _turns(wanted: int) -> Iterator[int]:
         if turn >= _MIN_TURNS and time.monotonic() > give_up:
             return
         yield turn
-
-
-def _say(words: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {words}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A picture and a matte in, milliseconds out: what rembg spends around its network.
+"""Measure what rembg spends around its network.
 
 Runs in rembg's own environment: only the standard library, numpy and rembg. rembg's ``remove()``
 with its own session class, whose ONNX session is a dummy that answers at once.

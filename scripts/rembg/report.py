@@ -1,15 +1,15 @@
-"""What was measured in, Markdown and JSON out: numbers beside what was asked, met or not met."""
+"""The report of our service beside rembg: figures, and whether they meet what was asked."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 
-from scripts.measuring.machine import Machine
+from scripts.measuring import report
+from scripts.measuring.table import table
 from scripts.rembg.stages import StageTimes
 
 MAX_PRE_POST_MS = 55.0
@@ -81,139 +81,114 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(report.Report):
     """One run."""
 
-    date: str
-    command: str
-    machine: Machine
+    title: ClassVar[str] = "Ours against rembg"
     rembg_versions: dict[str, str]
     comparisons: list[Comparison]
 
-    def write(self, stem: Path) -> None:
-        """Write `stem`.json and `stem`.md."""
-        stem.parent.mkdir(parents=True, exist_ok=True)
-        stem.with_name(f"{stem.name}.json").write_text(json.dumps(asdict(self), indent=1) + "\n")
-        stem.with_name(f"{stem.name}.md").write_text(self.as_markdown())
-
-    def as_markdown(self) -> str:
-        """The whole report."""
+    def notes(self) -> Iterator[str]:
+        """What runs beside ours, and how."""
         theirs = ", ".join(f"{name} {number}" for name, number in self.rembg_versions.items())
-        lines = [
-            f"# Ours against rembg, {self.date}",
-            "",
-            f"`{self.command}`",
-            "",
-            *self.machine.as_markdown(),
-            f"- rembg's environment: {theirs}; `rembg s`, its defaults",
-            "- Same checkpoint files, same pictures, requests alternating between the two servers. "
-            "Memory: PSS summed over all processes, MB = 10^6 bytes.",
-        ]
-        for comparison in self.comparisons:
-            lines += ["", *_comparison_lines(comparison, self.machine)]
-        return "\n".join(lines) + "\n"
+        yield f"rembg's environment: {theirs}; `rembg s`, its defaults"
+        yield (
+            "Same checkpoint files, same pictures, requests alternating between the two servers. "
+            "Memory: PSS summed over all processes, MB = 10^6 bytes."
+        )
+
+    def body(self) -> Iterator[str]:
+        """Two tables per model."""
+        for number, comparison in enumerate(self.comparisons):
+            yield from ([""] if number else [])
+            yield from _lines(comparison, self.machine.has_bf16)
 
 
-def _comparison_lines(comparison: Comparison, machine: Machine) -> list[str]:
+def _lines(comparison: Comparison, has_bf16: bool) -> Iterator[str]:
     health = comparison.health
-    lines = [
-        f"## {comparison.model}: {health['engine']}",
-        "",
-        "| | ours | rembg | ours is | asked | |",
-        "|---|---|---|---|---|---|",
-        *_speed_lines(comparison, machine),
-        *_memory_lines(comparison),
-        *_pre_post_lines(comparison),
+    yield f"## {comparison.model}: {health['engine']}"
+    yield ""
+    rows = [
+        ["", "ours", "rembg", "ours is", "asked", ""],
+        *_speed_rows(comparison, has_bf16),
+        *_memory_rows(comparison),
+        *_pre_post_rows(comparison),
     ]
+    yield from table(rows, words=len(rows[0]))
     for who, measured in (("ours", comparison.ours), ("rembg", comparison.rembg)):
         if measured.failures:
-            lines += ["", f"**Failed requests, {who}: {measured.failures}**"]
+            yield f"\n**Failed requests, {who}: {measured.failures}**"
     if health.get("reasons"):
-        lines += ["", f"Health says: {'; '.join(health['reasons'])}."]
-    return [*lines, "", *_stage_lines(comparison)]
+        yield f"\nHealth says: {'; '.join(health['reasons'])}."
+    yield ""
+    yield from table([*_stage_rows(comparison)])
 
 
-def _speed_lines(comparison: Comparison, machine: Machine) -> list[str]:
+def _speed_rows(comparison: Comparison, has_bf16: bool) -> Iterator[list[str]]:
     ours, rembg = comparison.ours, comparison.rembg
     target = TARGETS.get(comparison.model)
-    if target is not None and not machine.has_bf16:
+    if target is not None and not has_bf16:
         target = target.halved()
-    lines = []
     for size in ours.latencies_ms:
         n = min(len(ours.latencies_ms[size]), len(rembg.latencies_ms[size]))
         for name, percentile in (("median", 50), ("p95", 95)):
             mine, theirs = ours.latency_ms(size, percentile), rembg.latency_ms(size, percentile)
             ratio = theirs / mine
-            asked = ("", "")
+            asked = []
             if target is not None and (size, percentile) == ("1080p", 50):
                 aim = f", aim {target.latency_aim:g}x" if target.latency_aim else ""
-                asked = (f"at least {target.latency:g}x{aim}", _verdict(ratio >= target.latency))
+                asked = [f"at least {target.latency:g}x{aim}", _verdict(ratio >= target.latency)]
             label = f"latency {size}, {name} of {n}"
-            lines.append(
-                _row(label, f"{mine:.0f} ms", f"{theirs:.0f} ms", f"{ratio:.1f}x faster", asked)
-            )
+            yield [label, f"{mine:.0f} ms", f"{theirs:.0f} ms", f"{ratio:.1f}x faster", *asked]
     mine, theirs = ours.images_per_s(), rembg.images_per_s()
     ratio = mine / theirs
-    asked = ("", "")
+    asked = []
     if target is not None:
-        asked = (f"at least {target.throughput:g}x", _verdict(ratio >= target.throughput))
+        asked = [f"at least {target.throughput:g}x", _verdict(ratio >= target.throughput)]
     label = "throughput 1080p, 8 at once"
-    lines.append(_row(label, f"{mine:.2f}/s", f"{theirs:.2f}/s", f"{ratio:.1f}x", asked))
-    return lines
+    yield [label, f"{mine:.2f}/s", f"{theirs:.2f}/s", f"{ratio:.1f}x", *asked]
 
 
-def _memory_lines(comparison: Comparison) -> list[str]:
+def _memory_rows(comparison: Comparison) -> Iterator[list[str]]:
     ours, rembg = comparison.ours, comparison.rembg
-    lines = []
     for name, mine, theirs in (
         ("idle, model loaded", ours.idle_mb, rembg.idle_mb),
         ("peak under load", ours.peak_mb, rembg.peak_mb),
         ("right after the load", ours.after_mb, rembg.after_mb),
     ):
         ratio = mine / theirs
-        asked = (f"at most {MAX_MEMORY_RATIO:.0%}", _verdict(ratio <= MAX_MEMORY_RATIO))
-        cells = (f"{mine:.0f} MB", f"{theirs:.0f} MB", f"{ratio:.0%}", asked)
-        lines.append(_row(f"memory {name}", *cells))
-    return lines
+        asked = [f"at most {MAX_MEMORY_RATIO:.0%}", _verdict(ratio <= MAX_MEMORY_RATIO)]
+        yield [f"memory {name}", f"{mine:.0f} MB", f"{theirs:.0f} MB", f"{ratio:.0%}", *asked]
 
 
-def _pre_post_lines(comparison: Comparison) -> list[str]:
-    lines = []
+def _pre_post_rows(comparison: Comparison) -> Iterator[list[str]]:
     for size, times in comparison.stages.items():
-        ratio = times.rembg_ms / times.ours_ms
-        asked = ("", "")
+        mine, theirs = times.ours_ms, times.rembg_ms
+        ratio = theirs / mine
+        asked = []
         if size == "1080p":
-            met = times.ours_ms <= MAX_PRE_POST_MS and ratio >= MIN_PRE_POST_RATIO
             wanted = f"at most {MAX_PRE_POST_MS:g} ms, at least {MIN_PRE_POST_RATIO:g}x less"
-            asked = (wanted, _verdict(met))
-        cells = (f"{times.ours_ms:.1f} ms", f"{times.rembg_ms:.0f} ms", f"{ratio:.1f}x less", asked)
-        lines.append(_row(f"before and after the network {size}, CPU of one core", *cells))
-    return lines
+            met = mine <= MAX_PRE_POST_MS and ratio >= MIN_PRE_POST_RATIO
+            asked = [wanted, _verdict(met)]
+        label = f"before and after the network {size}, CPU of one core"
+        yield [label, f"{mine:.1f} ms", f"{theirs:.0f} ms", f"{ratio:.1f}x less", *asked]
 
 
-def _stage_lines(comparison: Comparison) -> list[str]:
-    """Ours by stage, with its share of the whole request."""
-    sizes = list(comparison.stages)
-    heading = "".join(f" {size} | of the request |" for size in sizes)
-    lines = [f"| CPU ms of one core |{heading}", f"|---|{'---|---|' * len(sizes)}"]
-    names = comparison.stages[sizes[0]].stages_ms
-    rows = [(name, {s: comparison.stages[s].stages_ms[name] for s in sizes}) for name in names]
-    rows.append(("ours, all through the remover", {s: comparison.stages[s].ours_ms for s in sizes}))
-    for name, spent in rows:
-        cells = "".join(
-            f" {spent[s]:.1f} | {spent[s] / comparison.ours.latency_ms(s):.0%} |" for s in sizes
-        )
-        lines.append(f"| {name} |{cells}")
-    cells = "".join(
-        f" {comparison.stages[s].rembg_ms:.0f} | "
-        f"{comparison.stages[s].rembg_ms / comparison.rembg.latency_ms(s):.0%} |"
-        for s in sizes
-    )
-    return [*lines, f"| rembg, all |{cells}"]
+def _stage_rows(comparison: Comparison) -> Iterator[list[str]]:
+    """CPU time by stage, each with its share of the whole request."""
+    sizes = comparison.stages
+    yield ["CPU ms of one core", *(words for size in sizes for words in (size, "of the request"))]
 
+    def row(name: str, who: Measured, spent: dict[str, float], decimals: int) -> list[str]:
+        cells = [(f"{ms:.{decimals}f}", f"{ms / who.latency_ms(s):.0%}") for s, ms in spent.items()]
+        return [name, *(cell for pair in cells for cell in pair)]
 
-def _row(label: str, ours: str, rembg: str, ratio: str, asked: tuple[str, str]) -> str:
-    return f"| {label} | {ours} | {rembg} | {ratio} | {asked[0]} | {asked[1]} |"
+    for name in next(iter(sizes.values())).stages_ms:
+        yield row(name, comparison.ours, {s: t.stages_ms[name] for s, t in sizes.items()}, 1)
+    ours_ms = {size: times.ours_ms for size, times in sizes.items()}
+    yield row("ours, all through the remover", comparison.ours, ours_ms, 1)
+    rembg_ms = {size: times.rembg_ms for size, times in sizes.items()}
+    yield row("rembg, all", comparison.rembg, rembg_ms, 0)
 
 
 def _verdict(met: bool) -> str:

@@ -1,4 +1,4 @@
-"""A picture and a matte in, CPU milliseconds per stage out: all that lies around the network.
+"""CPU milliseconds of all that lies around the network, stage by stage.
 
 CPU time of one core with the network left out, so that neither the engine nor other work on the
 machine counts: ours through the remover with a client that knows the matte, rembg's through its
@@ -10,12 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 import statistics
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import patch
 
 import cv2
 import httpx
@@ -25,14 +23,14 @@ from models.arrays import U8Array
 from models.catalog import find
 from models.engine import EngineInfo
 from models.spec import InputSpec, ModelSpec, Precision
+from scripts.measuring.environments import run
 from service.imaging.guard import ImageLimits, inspect
-from service.removal import remover as remover_module
+from service.removal import pipeline
 from service.removal.options import RemovalOptions
+from service.removal.pipeline import Removal
 from service.removal.ports import Matte
 from service.removal.remover import BackgroundRemover, RemoverConfig
-
-# What the remover times outside its imaging thread.
-_NOT_IMAGING = ("guard", "admission", "matte", "inference")
+from service.removal.threads import StageClock
 
 
 @dataclass(frozen=True)
@@ -64,13 +62,6 @@ def mean_of(times: Sequence[StageTimes]) -> StageTimes:
     )
 
 
-class _ThreadClock:
-    """Stands in for `time` in the remover, so that its stages count CPU time of their thread."""
-
-    perf_counter = staticmethod(time.thread_time)
-    monotonic = staticmethod(time.monotonic)
-
-
 class KnownMatte:
     """A matting port that knows the answer."""
 
@@ -85,18 +76,7 @@ class KnownMatte:
 def measure_stages(
     model: str, picture: Path, matte: U8Array, rembg_python: Path, repeats: int
 ) -> StageTimes:
-    """Measure ours and rembg's on one picture with one matte.
-
-    Args:
-        model: Name in the catalogue.
-        picture: The file sent.
-        matte: What the network made of it ``[S, S]``.
-        rembg_python: Python of rembg's environment.
-        repeats: How often.
-
-    Returns:
-        Medians.
-    """
+    """Measure ours and rembg's on one file with what the network made of it, ``[S, S]``."""
     ours_ms, stages_ms = asyncio.run(_measure_ours(find(model), picture, matte, repeats))
     return StageTimes(
         stages_ms=stages_ms,
@@ -110,38 +90,33 @@ async def _measure_ours(
     spec: ModelSpec, picture: Path, matte: U8Array, repeats: int
 ) -> tuple[float, dict[str, float]]:
     """The whole, and stage by stage; medians."""
-    data, limits = picture.read_bytes(), ImageLimits()
-    remover = BackgroundRemover(KnownMatte(matte), spec, RemoverConfig(limits, workers=1))
-    wholes, guards, stages = [], [], []
+    data = picture.read_bytes()
+    remover = BackgroundRemover(KnownMatte(matte), spec, RemoverConfig(workers=1))
+    wholes, stages = [], []
     for _ in range(repeats + 1):  # the first only warms up
         started = time.process_time()
-        with patch.object(remover_module, "time", _ThreadClock):
-            result = await remover.remove(data, RemovalOptions())
+        await remover.remove(data, RemovalOptions())
         wholes.append((time.process_time() - started) * 1e3)
-        stages.append(result.stages_ms)
-        started = time.thread_time()
-        inspect(data, limits)  # the remover times it from outside its thread
-        guards.append((time.thread_time() - started) * 1e3)
+        stages.append(_stages_of(data, spec, matte))
     await remover.close()
-    medians = {
-        name: statistics.median(s[name] for s in stages[1:])
-        for name in stages[0]
-        if name not in _NOT_IMAGING
-    }
-    return statistics.median(wholes[1:]), {"guard": statistics.median(guards[1:]), **medians}
+    medians = {name: statistics.median(s[name] for s in stages[1:]) for name in stages[0]}
+    return statistics.median(wholes[1:]), medians
+
+
+def _stages_of(data: bytes, spec: ModelSpec, matte: U8Array) -> dict[str, float]:
+    """CPU milliseconds of each stage, run in this thread."""
+    clock = StageClock(600, time.thread_time)
+    with clock.stage("guard"):
+        header = inspect(data, ImageLimits())
+    removal = Removal(data, header, RemovalOptions(), spec)
+    pipeline.run(pipeline.PREPARE, removal, clock)
+    removal.alpha = matte
+    pipeline.run(pipeline.FINISH, removal, clock)
+    return clock.stages_ms
 
 
 def fetch_matte(url: str, picture: Path, wanted: InputSpec) -> U8Array:
-    """What the running service's network makes of a picture, at the size of the network.
-
-    Args:
-        url: Where the service takes pictures.
-        picture: The file.
-        wanted: The shape of the model input.
-
-    Returns:
-        Matte ``[H, W]``.
-    """
+    """What a running service's network makes of a file: a matte of the size of the model input."""
     file = {"image": (picture.name, picture.read_bytes())}
     answer = httpx.post(url, files=file, data={"smoothing": "false"}, timeout=60)
     answer.raise_for_status()
@@ -159,10 +134,5 @@ def _measure_rembg(model: str, picture: Path, matte: U8Array, python: Path, repe
     file = picture.with_suffix(".matte.npy")
     np.save(file, matte)
     worker = Path(__file__).with_name("bench_worker.py")
-    told = subprocess.run(
-        [str(python), str(worker), model, str(picture), str(file), str(repeats)],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return float(json.loads(told.stdout.splitlines()[-1])["median_ms"])
+    told = run(python, [worker, model, picture, file, str(repeats)])
+    return float(json.loads(told.splitlines()[-1])["median_ms"])

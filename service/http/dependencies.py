@@ -8,7 +8,6 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from service.http.health import HealthReporter
-from service.http.metrics import SlidingHour
 from service.removal.remover import BackgroundRemover
 
 
@@ -17,7 +16,6 @@ class Services:
     """The parts behind the routes, wired by the composition root."""
 
     remover: BackgroundRemover
-    hour: SlidingHour
     health: HealthReporter
 
 

@@ -1,4 +1,4 @@
-"""A removal's form in, the file and the caller's options out. Nothing touches the disk."""
+"""Reads the form of a removal: the file and the caller's options. Nothing touches the disk."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
 
+from pydantic import Field, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from service.errors import InvalidRequest
@@ -16,38 +17,30 @@ from service.http.multipart import MultipartFault, Part, boundary_of, read_parts
 from service.removal.options import RemovalOptions
 
 
-@dataclass(frozen=True)
-class FormOption:
-    """A choice a caller has, beside the file.
+class FormOptions(RemovalOptions):
+    """What a caller may choose in a form: how the picture is made, and how it is answered."""
 
-    Attributes:
-        default: What holds where it is not sent.
-        meaning: What it is, for the API's documentation.
-    """
-
-    default: bool
-    meaning: str
+    return_base64: bool = Field(default=False, description="Answer in JSON")
 
 
 IMAGE = "image"
-# Every field of the form, and the only place that says so.
-OPTIONS = {
-    "smoothing": FormOption(default=True, meaning="Smooth the alpha edge"),
-    "return_base64": FormOption(default=False, meaning="Answer in JSON"),
-}
-FIELDS = (IMAGE, *OPTIONS)
-FORM_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": [IMAGE],
-    "additionalProperties": False,
-    "properties": {
-        IMAGE: {"type": "string", "format": "binary", "description": "JPEG, PNG, WebP or BMP"},
-        **{
-            name: {"type": "boolean", "default": option.default, "description": option.meaning}
-            for name, option in OPTIONS.items()
-        },
-    },
-}
+FIELDS = (IMAGE, *FormOptions.model_fields)
+
+
+def form_schema() -> dict[str, Any]:
+    """The form's schema for OpenAPI."""
+    options = FormOptions.model_json_schema()["properties"]
+    for option in options.values():
+        del option["title"]
+    image = {"type": "string", "format": "binary", "description": "JPEG, PNG, WebP or BMP"}
+    return {
+        "type": "object",
+        "required": [IMAGE],
+        "additionalProperties": False,
+        "properties": {IMAGE: image, **options},
+    }
+
+
 _BOOLEANS = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
@@ -70,14 +63,12 @@ class RemovalForm:
         filename: The name it came under; untrusted.
         media_type: The type it was declared to be; untrusted.
         options: What the caller chose.
-        return_base64: Whether JSON is wanted instead of a file.
     """
 
     data: bytes
     filename: str
     media_type: str | None
-    options: RemovalOptions
-    return_base64: bool
+    options: FormOptions
 
 
 class _Fault(NamedTuple):
@@ -123,13 +114,8 @@ async def _parts(request: Request, body: AsyncIterator[bytes]) -> list[Part]:
 def _form(parts: list[Part], query: Iterable[str]) -> RemovalForm:
     """Make sense of the parts; of everything that is wrong, not of the first thing only."""
     image, faults = _image([part for part in parts if part.name == IMAGE])
-    options = {}
-    for name, option in OPTIONS.items():
-        given = [part for part in parts if part.name == name]
-        options[name] = _boolean(given[-1]) if given else option.default
-        if options[name] is None:
-            faults.append(_Fault(name, "Expected true or false"))
-    faults += [*_unknown(parts), *_misplaced(query)]
+    options, wrong = _options(parts)
+    faults += [*wrong, *_unknown(parts), *_misplaced(query)]
     if image is None or faults:
         raise _refusal(faults)
     return RemovalForm(
@@ -137,8 +123,7 @@ def _form(parts: list[Part], query: Iterable[str]) -> RemovalForm:
         filename=image.filename or "",
         # Of a plain value, it is what a client says of every value: text, which it has not been.
         media_type=image.media_type if image.filename is not None else None,
-        options=RemovalOptions(smoothing=bool(options["smoothing"])),
-        return_base64=bool(options["return_base64"]),
+        options=options,
     )
 
 
@@ -167,9 +152,31 @@ def _is_text(data: bytes) -> bool:
     return True
 
 
-def _boolean(part: Part) -> bool | None:
-    """What was chosen, or None if that is not to be told."""
-    return None if part.filename is not None else _BOOLEANS.get(part.text.strip().lower())
+def _options(parts: list[Part]) -> tuple[FormOptions, list[_Fault]]:
+    """What was chosen, the last of what was sent twice; and what is wrong with it."""
+    given = {part.name: part for part in parts if part.name in FormOptions.model_fields}
+    faults = [
+        _fault_of(p.name, "a value, not a file") for p in given.values() if p.filename is not None
+    ]
+    texts = {name: part.text.strip() for name, part in given.items() if part.filename is None}
+    values = {
+        # Of pydantic's own words for booleans some are letters, which may be anything.
+        name: _BOOLEANS.get(text.lower()) if _is_boolean(name) else text
+        for name, text in texts.items()
+    }
+    try:
+        return FormOptions.model_validate(values), faults
+    except ValidationError as invalid:
+        faults += [_fault_of(str(e["loc"][0]), e["msg"]) for e in invalid.errors()]
+        return FormOptions(), faults
+
+
+def _fault_of(name: str, expected: str) -> _Fault:
+    return _Fault(name, f"Expected {'true or false' if _is_boolean(name) else expected}")
+
+
+def _is_boolean(name: str) -> bool:
+    return FormOptions.model_fields[name].annotation is bool
 
 
 def _unknown(parts: list[Part]) -> Iterator[_Fault]:

@@ -11,9 +11,9 @@ from models.catalog import ALIASES
 from models.errors import BackgroundRemovalError
 from models.serving.status import EngineStatus
 from models.spec import ModelSpec
-from service.http.metrics import SlidingHour
 from service.http.schemas import Health, HealthState, ModelFilesStatus, PerformanceMetrics
 from service.removal.ports import InferenceStatus
+from service.removal.telemetry import SlidingHour
 
 log = logging.getLogger(__name__)
 

@@ -1,23 +1,16 @@
-"""What is counted for Prometheus, by route template, and the sliding hour that health shows."""
+"""What is counted for Prometheus, by route template."""
 
 from __future__ import annotations
 
-import time
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from service.http.exchange import Exchange
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-_HOUR_S = 3600
-_KEPT_LATENCIES = 1024
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 30.0, 60.0)
 
 
@@ -73,7 +66,10 @@ class Metrics:
         self._in_progress.dec()
         self._requests.labels(exchange.route, str(exchange.status), exchange.error_code or "").inc()
         self._latency.labels(exchange.route).observe(exchange.processing_ms() / 1e3)
-        for stage, milliseconds in exchange.stages_ms.items():
+
+    def observe_stages(self, stages_ms: Mapping[str, float]) -> None:
+        """Count the stages of a removal."""
+        for stage, milliseconds in stages_ms.items():
             self._stage.labels(stage).observe(milliseconds / 1e3)
 
 
@@ -94,58 +90,3 @@ def forget_dead_processes(alive: Callable[[int], bool]) -> None:
         number = int(file.stem.rpartition("_")[2])
         if not alive(number):
             mark_process_dead(number, folder)  # type: ignore[no-untyped-call]
-
-
-@dataclass(frozen=True)
-class LatencySummary:
-    """Latency of the latest removals, in milliseconds, and how many the last hour had."""
-
-    avg_latency_ms: float
-    p95_latency_ms: float
-    p99_latency_ms: float
-    requests_last_hour: int
-
-
-class SlidingHour:
-    """Counts removals over exactly the last hour, in bounded memory.
-
-    One counter per second of the hour; percentiles come from the latest 1,024 removals within it.
-
-    Args:
-        clock: Seconds, monotonic.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._seconds: deque[tuple[int, int]] = deque()
-        self._latencies: deque[tuple[int, float]] = deque(maxlen=_KEPT_LATENCIES)
-
-    def record(self, latency_ms: float) -> None:
-        """Note a finished removal."""
-        second = int(self._clock())
-        if self._seconds and self._seconds[-1][0] == second:
-            self._seconds[-1] = (second, self._seconds[-1][1] + 1)
-        else:
-            self._seconds.append((second, 1))
-        self._latencies.append((second, latency_ms))
-        self._forget(second)
-
-    def summary(self) -> LatencySummary:
-        """The hour that ends now; zeros if nothing happened in it."""
-        self._forget(int(self._clock()))
-        latencies = [latency_ms for _, latency_ms in self._latencies]
-        if not latencies:
-            return LatencySummary(0.0, 0.0, 0.0, 0)
-        p95, p99 = np.percentile(latencies, (95, 99))
-        return LatencySummary(
-            avg_latency_ms=round(float(np.mean(latencies)), 1),
-            p95_latency_ms=round(float(p95), 1),
-            p99_latency_ms=round(float(p99), 1),
-            requests_last_hour=sum(count for _, count in self._seconds),
-        )
-
-    def _forget(self, now: int) -> None:
-        while self._seconds and self._seconds[0][0] <= now - _HOUR_S:
-            self._seconds.popleft()
-        while self._latencies and self._latencies[0][0] <= now - _HOUR_S:
-            self._latencies.popleft()

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from models.engine import EngineInfo
 
 
-@dataclass(frozen=True)
-class RemovalOptions:
+class RemovalOptions(BaseModel):
     """What a caller may choose.
 
-    Attributes:
-        smoothing: Whether the alpha matte's edge is smoothed.
+    The form, the schema, the native endpoint and the table in `docs/api.md` are made of it.
     """
 
-    smoothing: bool = True
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    smoothing: bool = Field(default=True, description="Smooth the alpha edge")
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,8 @@
-"""The one verb: bytes and options in, a cutout out.
+"""The one verb: a picture's bytes and a caller's options to a cutout.
 
-guard -> decode -> fit (in a thread) -> matte -> refine -> smooth -> cut out -> encode (in a
-thread). Threads, memory and time are bounded: at most `workers` pictures are decoded or encoded at
-once, pictures take at most `max_bytes` of memory together, and at most `max_queue` requests are
-inside.
+guard -> prepare (in a thread) -> matte -> finish (in a thread); the steps are in `pipeline.py`.
+Threads, memory and time are bounded: at most `workers` pictures are decoded or encoded at once,
+pictures take at most `max_bytes` of memory together, and at most `max_queue` requests are inside.
 """
 
 from __future__ import annotations
@@ -19,20 +18,15 @@ from typing import ParamSpec, TypeVar
 import cv2
 import numpy as np
 
-from models.arrays import U8Array
-from models.matting.compositing import cutout
-from models.matting.foreground import estimate_foreground
-from models.matting.postprocess import combine_alpha, smooth_alpha
-from models.matting.preprocess import fit
-from models.matting.refine import refine_alpha
 from models.spec import ModelSpec
 from service.errors import MemoryExhausted, ProcessingTimeout, ServiceBusy
-from service.imaging.decode import SourceImage, decode
 from service.imaging.encode import encode_png
 from service.imaging.guard import ImageHeader, ImageLimits, inspect
 from service.removal.admission import MemoryBudget, Reservation
 from service.removal.options import RemovalOptions, RemovalResult
-from service.removal.ports import Matte, MattingClient
+from service.removal.pipeline import FINISH, PREPARE, Removal, run
+from service.removal.ports import MattingClient
+from service.removal.telemetry import Telemetry
 from service.removal.threads import ImagingThreads, StageClock
 from service.resources import return_freed_memory
 
@@ -76,9 +70,17 @@ class BackgroundRemover:
         matting: Makes the alpha mattes.
         spec: The model that makes them: its input size, and how its matte is refined.
         config: Bounds.
+        telemetry: Told of every removal that succeeds, whichever entrance it came through.
     """
 
-    def __init__(self, matting: MattingClient, spec: ModelSpec, config: RemoverConfig) -> None:
+    def __init__(
+        self,
+        matting: MattingClient,
+        spec: ModelSpec,
+        config: RemoverConfig,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        self.telemetry = telemetry or Telemetry()
         self.spec = spec
         self.config = config
         self._matting = matting
@@ -91,7 +93,7 @@ class BackgroundRemover:
     async def remove(
         self, data: bytes, options: RemovalOptions, media_type: str | None = None
     ) -> RemovalResult:
-        """Remove the background of one picture.
+        """Remove the background of one picture, and count it.
 
         Args:
             data: The uploaded file.
@@ -106,26 +108,9 @@ class BackgroundRemover:
             ServiceError: If it must be tried again later.
             InferenceFailed: If the forward pass failed; ours.
         """
-        if self._inside >= self.config.max_queue:
-            raise ServiceBusy("The service is busy; try again shortly", retry_after=1)
-        deadline_s = self.deadline_s(len(data))
-        started = time.monotonic()
-        self._inside += 1
-        try:
-            async with asyncio.timeout(deadline_s):
-                result = await self._remove(data, options, media_type, StageClock(deadline_s))
-        except (TimeoutError, ProcessingTimeout) as late:
-            raise ProcessingTimeout(
-                f"Processing timeout exceeded {deadline_s:g} seconds",
-                elapsed_seconds=round(time.monotonic() - started, 1),
-                suggested_action="Reduce image size or retry with smaller image",
-            ) from late
-        except MemoryError as short:
-            raise MemoryExhausted(retry_after=_RETRY_S) from short
-        finally:
-            self._inside -= 1
-        if result.height * result.width >= _LARGE_PIXELS:
-            self._threads.later(return_freed_memory)  # now that its arrays are gone
+        started = time.perf_counter()
+        result = await self._remove_in_time(data, options, media_type)
+        self.telemetry.record(result, (time.perf_counter() - started) * 1e3)
         return result
 
     def deadline_s(self, n_bytes: int) -> float:
@@ -148,7 +133,7 @@ class BackgroundRemover:
         """Remove the background of a drawn picture, so that the first caller pays for nothing."""
         drawn = np.full((480, 640, 3), 128, dtype=np.uint8)
         cv2.circle(drawn, (320, 240), 150, (240, 200, 60), -1)
-        await self.remove(encode_png(drawn), RemovalOptions())
+        await self._remove_in_time(encode_png(drawn), RemovalOptions())
 
     @property
     def overdue(self) -> int:
@@ -159,23 +144,51 @@ class BackgroundRemover:
         """Give the threads back; whether all of them came back."""
         return await self._threads.close(_COME_BACK_S)
 
+    async def _remove_in_time(
+        self, data: bytes, options: RemovalOptions, media_type: str | None = None
+    ) -> RemovalResult:
+        """One removal within its bounds; see `remove`."""
+        if self._inside >= self.config.max_queue:
+            raise ServiceBusy("The service is busy; try again shortly", retry_after=1)
+        deadline_s = self.deadline_s(len(data))
+        started = time.monotonic()
+        self._inside += 1
+        try:
+            async with asyncio.timeout(deadline_s):
+                result = await self._remove(data, options, media_type, StageClock(deadline_s))
+        except (TimeoutError, ProcessingTimeout) as late:
+            raise ProcessingTimeout(
+                f"Processing timeout exceeded {deadline_s:g} seconds",
+                elapsed_seconds=round(time.monotonic() - started, 1),
+                suggested_action="Reduce image size or retry with smaller image",
+            ) from late
+        except MemoryError as short:
+            raise MemoryExhausted(retry_after=_RETRY_S) from short
+        finally:
+            self._inside -= 1
+        if result.height * result.width >= _LARGE_PIXELS:
+            self._threads.later(return_freed_memory)  # now that its arrays are gone
+        return result
+
     async def _remove(
         self, data: bytes, options: RemovalOptions, media_type: str | None, clock: StageClock
     ) -> RemovalResult:
         with clock.stage("guard"):
             header = await self._in_thread(None, inspect, data, self.config.limits, media_type)
+        removal = Removal(data, header, options, self.spec)
         queued = time.perf_counter()
         async with self._budget.hold(_memory_of(header)) as held:
             clock.note("admission", queued)
-            source, model_input = await self._in_thread(held, self._prepare, data, header, clock)
+            await self._in_thread(held, run, PREPARE, removal, clock)
             with clock.stage("matte"), self._in_phase("inference"):
-                matte = await self._matting.predict(model_input)
+                matte = await self._matting.predict(removal.model_input)
             clock.stages_ms["inference"] = matte.inference_ms
-            png = await self._in_thread(held, self._finish, source, matte, options, clock)
+            removal.alpha = matte.alpha
+            await self._in_thread(held, run, FINISH, removal, clock)
         return RemovalResult(
-            png=png,
-            height=source.height,
-            width=source.width,
+            png=removal.file,
+            height=removal.source.height,
+            width=removal.source.width,
             engine=matte.engine,
             retried_on_cpu=matte.retried_on_cpu,
             stages_ms=clock.stages_ms,
@@ -200,36 +213,6 @@ class BackgroundRemover:
             yield
         finally:
             self._phases[name] -= 1
-
-    def _prepare(
-        self, data: bytes, header: ImageHeader, clock: StageClock
-    ) -> tuple[SourceImage, U8Array]:
-        """Bytes to the source image and the model input ``[H, W, 3]``."""
-        with clock.stage("decode"):
-            source = decode(data, header, clock.check)
-        with clock.stage("fit"):
-            source = source.as_seen()
-            model_input = fit(source.pixels, self.spec.input.height, self.spec.input.width)
-        return source, model_input
-
-    def _finish(
-        self, source: SourceImage, matte: Matte, options: RemovalOptions, clock: StageClock
-    ) -> bytes:
-        """The matte ``[H, W]`` and the source image to a PNG file."""
-        with clock.stage("refine"):
-            alpha = refine_alpha(matte.alpha, source.pixels, self.spec.refinement)
-        if options.smoothing:
-            with clock.stage("smooth"):
-                alpha = smooth_alpha(alpha)
-        if source.alpha is not None:
-            alpha = combine_alpha(alpha, source.alpha)
-        with clock.stage("foreground"):
-            foreground = estimate_foreground(source.pixels, alpha)
-            foreground = source.with_own_colours(foreground)
-        with clock.stage("compose"):
-            rgba = cutout(foreground, alpha)
-        with clock.stage("encode"):
-            return encode_png(rgba)
 
 
 def _memory_of(header: ImageHeader) -> int:

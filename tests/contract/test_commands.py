@@ -104,6 +104,7 @@ def test_every_command_ends_by_one_mechanism(file: Path) -> None:
         ("scripts/evaluate/calibrate.py --model nonsense", "no model is called 'nonsense'"),
         ("scripts/evaluate/__main__.py --no-sod --model nonsense", "no model is called 'nonsense'"),
         ("scripts/evaluate/__main__.py --no-sod --images nowhere --truth nowhere", "nowhere"),
+        ("scripts/evaluate/__main__.py --against rembg --model modnet", "not modnet"),
         ("scripts/download_model.py --model nonsense", "no model is called 'nonsense'"),
         ("scripts/download_model.py --from-file nowhere.onnx", "there is no file nowhere.onnx"),
         ("scripts/register_model.py --from-file nowhere.pth", "there is no file nowhere.pth"),

@@ -42,8 +42,8 @@ def _killed_and_replaced(server: BentoServer, name: str, number: int) -> float:
     os.kill(before, number)
     return server.wait_for(
         lambda: (
-            server.workers().get(name) is not None
-            and server.workers()[name].pid != before
+            (worker := server.workers().get(name)) is not None
+            and worker.pid != before
             and server.status_of("/readyz") == 200
         ),
         40,

@@ -15,14 +15,17 @@ from models.artifacts import ModelFiles
 from models.engine import EngineConfig
 from models.engines.fake import FakeEngine
 from models.spec import InputSpec
-from scripts.evaluate import sod as evaluation_sod
+from scripts.evaluate import sod
 from scripts.evaluate.__main__ import draw, evaluate, main
 from scripts.evaluate.cases import Case, CaseSet, folder_cases
-from scripts.measuring.open_model import OpenModel
+from scripts.evaluate.contenders import OpenModel, PlainCutouts
+from scripts.measuring.machine import describe_machine
+from scripts.measuring.report import Run
 from tests.support.graphs import make_spec
 from tests.support.pictures import make_portrait
 
 HEIGHT, WIDTH = 96, 128
+RUN = Run("2026-11-27", "the command", describe_machine())
 
 
 class BlindEngine(FakeEngine):
@@ -67,7 +70,7 @@ def test_two_models_are_measured_and_everything_is_written(
     cases: CaseSet, seeing: OpenModel, blind: OpenModel, tmp_path: Path
 ) -> None:
     output = tmp_path / "out"
-    evaluation = evaluate([seeing, blind], cases, output, "the command", None)
+    evaluation = evaluate([seeing, blind], cases, output, RUN, None)
     draw(evaluation, cases, output, 1)
 
     report = json.loads((output / "evaluation.json").read_text())
@@ -92,17 +95,32 @@ def test_two_models_are_measured_and_everything_is_written(
 def test_a_model_alone_has_no_one_to_beat(
     cases: CaseSet, seeing: OpenModel, tmp_path: Path
 ) -> None:
-    evaluation = evaluate([seeing], cases, tmp_path, "", None)
+    evaluation = evaluate([seeing], cases, tmp_path, RUN, None)
     draw(evaluation, cases, tmp_path, 2)
-    assert all(line.count("|") == 4 for line in evaluation.table())
+    assert all(line.count("|") == 4 for line in evaluation.body())
     assert len(list((tmp_path / "worst").glob("*.png"))) == 2
+
+
+def test_of_three_the_first_is_held_against_the_last(
+    cases: CaseSet, seeing: OpenModel, blind: OpenModel, tmp_path: Path
+) -> None:
+    evaluation = evaluate([seeing, PlainCutouts(seeing), blind], cases, tmp_path, RUN, None)
+    draw(evaluation, cases, tmp_path, 1)
+    head, _, *rows = evaluation.body()
+    assert [cell.strip() for cell in head.split("|")][3:6] == [seeing.label, "plain", blind.label]
+    first, last = evaluation.means()[seeing.label], evaluation.means()[blind.label]
+    (mae,) = [row for row in rows if row.startswith("| MAE  ")]
+    assert [cell.strip() for cell in mae.split("|")][6:8] == [
+        f"{first['mae'] / last['mae']:.3f}",
+        "1, 1",  # a blind one errs about as much on the half disc
+    ]
 
 
 def test_a_model_is_not_measured_against_itself(
     cases: CaseSet, seeing: OpenModel, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match="against itself"):
-        evaluate([seeing, seeing], cases, tmp_path, "", None)
+        evaluate([seeing, seeing], cases, tmp_path, RUN, None)
 
 
 def test_a_picture_that_knows_no_edge_is_left_out_of_the_edges(
@@ -114,8 +132,8 @@ def test_a_picture_that_knows_no_edge_is_left_out_of_the_edges(
         return case
 
     some = CaseSet("some", cases.names, load)
-    evaluation = evaluate([seeing, blind], some, tmp_path, "", None)
-    rows = {line.split("|")[1].strip(): line for line in evaluation.table()}
+    evaluation = evaluate([seeing, blind], some, tmp_path, RUN, None)
+    rows = {line.split("|")[1].strip(): line for line in evaluation.body()}
     assert "1, 0" in rows["edge recall, % (1 of 2 pictures)"]
     assert "MAE" in rows
     draw(evaluation, some, tmp_path, 1)
@@ -128,7 +146,7 @@ def test_our_own_measures_outlive_a_failure_of_pysodmetrics(
     broken = tmp_path / "python"
     broken.symlink_to("/bin/false")
     with pytest.raises(RuntimeError, match=r"pysodmetrics.*--no-sod"):
-        evaluate([seeing], cases, tmp_path, "", broken)
+        evaluate([seeing], cases, tmp_path, RUN, broken)
     report = json.loads((tmp_path / "evaluation.json").read_text())
     assert report["means"][seeing.label]["iou"] > 0.5
 
@@ -137,7 +155,7 @@ def test_our_own_measures_outlive_a_failure_of_pysodmetrics(
 def sod_python(tmp_path: Path) -> Path:
     """Python of pysodmetrics' environment, made here unless there is one."""
     try:
-        return evaluation_sod.make_environment()
+        return sod.ENVIRONMENT.make()
     except RuntimeError as failure:
         asked = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "pysodmetrics"]
         if subprocess.run(asked, cwd=tmp_path, check=False).returncode == 0:
@@ -150,7 +168,7 @@ def sod_python(tmp_path: Path) -> Path:
 def test_pysodmetrics_agrees_where_we_measure_the_same(
     cases: CaseSet, seeing: OpenModel, sod_python: Path, tmp_path: Path
 ) -> None:
-    evaluation = evaluate([seeing], cases, tmp_path, "", sod_python)
+    evaluation = evaluate([seeing], cases, tmp_path, RUN, sod_python)
     (named,) = evaluation.scores.values()
     assert evaluation.sod_versions["pysodmetrics"]
     for name, scores in named.items():

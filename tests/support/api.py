@@ -22,11 +22,12 @@ from service.http.bodies import IntakeConfig
 from service.http.dependencies import Services
 from service.http.health import HealthReporter, Requested
 from service.http.host_check import HostCheckMiddleware
-from service.http.metrics import Metrics, SlidingHour
+from service.http.metrics import Metrics
 from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
 from service.http.pages import create_index_app
 from service.http.target import TargetMiddleware
 from service.removal.remover import BackgroundRemover, RemoverConfig
+from service.removal.telemetry import Telemetry
 from tests.support.matting import SPEC, FakeMattingClient
 
 REMOVE = f"{PREFIX}/remove"
@@ -85,18 +86,19 @@ class Api:
 async def open_api(parts: ApiParts | None = None) -> AsyncIterator[Api]:
     """Put an API together, and take it apart again."""
     parts = parts or ApiParts()
-    remover = BackgroundRemover(parts.matting, SPEC, parts.remover)
-    hour = SlidingHour()
-    health = HealthReporter(parts.matting, SPEC, parts.wanted, hour, parts.is_warm)
-    services = Services(remover, hour, health)
+    metrics = Metrics(registry := CollectorRegistry())
+    telemetry = Telemetry(metrics.observe_stages)
+    remover = BackgroundRemover(parts.matting, SPEC, parts.remover, telemetry)
+    health = HealthReporter(parts.matting, SPEC, parts.wanted, telemetry.hour, parts.is_warm)
+    services = Services(remover, health)
     app = create_app(services=services, swagger_ui=SWAGGER_UI)
-    limiter, draining, registry = ClientLimiter(parts.limits), asyncio.Event(), CollectorRegistry()
+    limiter, draining = ClientLimiter(parts.limits), asyncio.Event()
     outer = Starlette()
     outer.mount(PREFIX, app)
     outer.mount("/", create_index_app(PREFIX))
     wrapped: ASGIApp = IntakeMiddleware(outer, limiter, parts.intake, draining)
     wrapped = HostCheckMiddleware(wrapped, parts.allowed_hosts)
-    wrapped = ExchangeMiddleware(wrapped, lambda: Metrics(registry), parts.trusted_proxies)
+    wrapped = ExchangeMiddleware(wrapped, lambda: metrics, parts.trusted_proxies)
     if parts.cors_origins:
         wrapped = CORSMiddleware(
             wrapped,

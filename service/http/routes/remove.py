@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from service.http.dependencies import GivenServices, Services
 from service.http.exchange import Exchange, exchange_of
-from service.http.forms import FORM_SCHEMA, RemovalForm, read_removal_form
+from service.http.forms import RemovalForm, form_schema, read_removal_form
 from service.http.schemas import Problem, ProcessingInfo, RemovalBody
 from service.removal.options import RemovalResult
 
@@ -42,7 +42,7 @@ _MAX_STEM = 100
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {"multipart/form-data": {"schema": FORM_SCHEMA}},
+            "content": {"multipart/form-data": {"schema": form_schema()}},
         }
     },
 )
@@ -63,12 +63,9 @@ async def answer_removal(request: Request, services: Services) -> Response:
     result = await services.remover.remove(form.data, form.options, form.media_type)
     exchange.stages_ms = result.stages_ms
     name = services.remover.spec.name
-    if form.return_base64:
-        response = await asyncio.to_thread(_as_json, form, result, name, exchange)
-    else:
-        response = _as_file(form, result, name, exchange)
-    services.hour.record(exchange.processing_ms())
-    return response
+    if form.options.return_base64:
+        return await asyncio.to_thread(_as_json, form, result, name, exchange)
+    return _as_file(form, result, name, exchange)
 
 
 def _as_file(form: RemovalForm, result: RemovalResult, model: str, exchange: Exchange) -> Response:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from scripts.evaluate.cases import Case
-from scripts.evaluate.scores import mean, score
+from scripts.evaluate.scores import SOFT_MEASURES, mean, score, score_cutout
 
 EDGE_MEASURES = ("edge_precision", "edge_recall", "mae_edge")
 
@@ -50,3 +52,25 @@ def test_a_mean_is_over_the_pictures_that_have_the_measure() -> None:
     rows.append(score(blank, make_case()))
     assert mean(rows, "edge_recall") == 0.5
     assert mean(rows, "iou") == pytest.approx(2 / 3)
+
+
+def test_a_cutout_is_held_against_the_true_one_where_its_colours_are_known() -> None:
+    case = make_case()
+    red = np.full(case.source.shape, (255, 0, 0), np.uint8)
+    white = np.full(3, 255, np.uint8)
+    known = replace(case, foreground=red, backgrounds=(white,))
+    right, grey = np.dstack([red, case.alpha_u8]), np.dstack([case.source, case.alpha_u8])
+    assert score_cutout(right, known)["composite_edge"] == 0
+    # The subject's half of the band is white where it should be red: two channels of three.
+    assert score_cutout(grey, known)["composite_edge"] == pytest.approx(1 / 3, abs=0.05)
+    assert "composite_edge" not in score_cutout(right, case)
+
+
+def test_a_picture_with_soft_edges_counts_twice() -> None:
+    case = make_case()
+    cutout = np.dstack([case.source, case.alpha_u8])
+    soft = {measure.key for measure in SOFT_MEASURES}
+    assert not soft & set(score_cutout(cutout, case))
+    scores = score_cutout(cutout, replace(case, soft=True))
+    assert scores["iou_soft"] == scores["iou"] == 1
+    assert soft - set(scores) == {"composite_edge_soft"}  # nobody knows the colours

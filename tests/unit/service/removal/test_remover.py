@@ -19,7 +19,9 @@ from service.errors import (
     ServiceBusy,
 )
 from service.removal.options import RemovalOptions
+from service.removal.pipeline import FINISH, Removal, Step
 from service.removal.remover import BackgroundRemover, RemoverConfig
+from service.removal.threads import StageClock
 from tests.support.matting import SPEC, FakeMattingClient
 from tests.support.pictures import make_array, make_portrait, pixels_of, save, with_orientation
 
@@ -154,51 +156,59 @@ async def test_a_missed_deadline_says_how_long_and_what_to_do(portrait_png: byte
     await remover.close()
 
 
-class SlowToFinish(BackgroundRemover):
-    """Its last stage takes until told."""
+class SlowStep:
+    """A step before all others of the second half, which takes until told."""
 
-    def __init__(self, *args: object) -> None:
-        super().__init__(*args)  # type: ignore[arg-type]
+    __name__ = "wait"
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun, self.go_on = threading.Event(), threading.Event()
+        monkeypatch.setattr("service.removal.remover.FINISH", [Step(self), *FINISH])
 
-    def _finish(self, *args: object) -> bytes:
+    def __call__(self, removal: Removal, clock: StageClock) -> None:
         self.begun.set()
         self.go_on.wait(10)
-        return super()._finish(*args)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> SlowStep:
+    return SlowStep(monkeypatch)
 
 
 async def test_a_thread_past_its_deadline_is_counted_and_its_memory_held_until_it_is_done(
-    portrait_png: bytes,
+    portrait_png: bytes, slow: SlowStep
 ) -> None:
-    remover = SlowToFinish(FakeMattingClient(), SPEC, RemoverConfig(timeout_s=0.3))
+    remover = BackgroundRemover(FakeMattingClient(), SPEC, RemoverConfig(timeout_s=0.3))
     with pytest.raises(ProcessingTimeout):
         await remover.remove(portrait_png, PLAIN)
-    assert remover.begun.is_set()
+    assert slow.begun.is_set()
     assert remover.overdue == 1
     assert remover._budget.held >= 120 * 160 * 3
-    remover.go_on.set()
+    slow.go_on.set()
     assert await remover.close()
     await asyncio.sleep(0.05)
     assert (remover.overdue, remover._budget.held) == (0, 0)
 
 
 async def test_closing_does_not_wait_for_a_thread_that_does_not_come_back(
-    portrait_png: bytes, monkeypatch: pytest.MonkeyPatch
+    portrait_png: bytes, slow: SlowStep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.removal.remover._COME_BACK_S", 0.1)
-    remover = SlowToFinish(FakeMattingClient(), SPEC, RemoverConfig(timeout_s=0.3))
+    remover = BackgroundRemover(FakeMattingClient(), SPEC, RemoverConfig(timeout_s=0.3))
     with pytest.raises(ProcessingTimeout):
         await remover.remove(portrait_png, PLAIN)
     assert not await remover.close()
-    remover.go_on.set()
+    slow.go_on.set()
 
 
-async def test_a_thread_gives_up_at_its_next_step_once_nobody_waits(portrait_png: bytes) -> None:
-    remover = SlowToFinish(FakeMattingClient(), SPEC, RemoverConfig(timeout_s=0.3, workers=1))
+async def test_a_thread_gives_up_at_its_next_step_once_nobody_waits(
+    portrait_png: bytes, slow: SlowStep
+) -> None:
+    remover = BackgroundRemover(FakeMattingClient(), SPEC, RemoverConfig(timeout_s=0.3, workers=1))
     with pytest.raises(ProcessingTimeout) as late:
         await remover.remove(portrait_png, PLAIN)
     assert late.value.fields["elapsed_seconds"] >= 0.3
-    remover.go_on.set()
+    slow.go_on.set()
     done = asyncio.get_running_loop().time() + 5
     while remover.overdue and asyncio.get_running_loop().time() < done:
         await asyncio.sleep(0.01)
@@ -206,7 +216,7 @@ async def test_a_thread_gives_up_at_its_next_step_once_nobody_waits(portrait_png
     await remover.close()
 
 
-@pytest.mark.parametrize("stage", ["decode", "estimate_foreground", "encode_png"])
+@pytest.mark.parametrize("stage", ["decoding.decode", "estimate_foreground", "encode_png"])
 async def test_no_memory_is_said_to_be_no_memory(
     portrait_png: bytes, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
@@ -214,7 +224,7 @@ async def test_no_memory_is_said_to_be_no_memory(
         raise MemoryError
 
     remover = make_remover(FakeMattingClient())
-    monkeypatch.setattr(f"service.removal.remover.{stage}", no_memory)
+    monkeypatch.setattr(f"service.removal.pipeline.{stage}", no_memory)
     with pytest.raises(MemoryExhausted):
         await remover.remove(portrait_png, PLAIN)
     assert remover._budget.held == 0

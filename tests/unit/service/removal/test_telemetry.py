@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.http.metrics import LatencySummary, SlidingHour
+from service.removal.telemetry import LatencySummary, SlidingHour
 
 
 class FrozenClock:
