@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import sys
@@ -28,6 +29,7 @@ _SHOWN = (
     "openvino",
 )
 _TENSORRT = frozenset({"tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"})
+_SS_DISABLE = 2  # signal.h
 _LEFT_OUT = pytest.StashKey[int]()
 _OURS = ("BIREFNET_", "LOG_LEVEL", "LOG_FORMAT", "LOG_FILE")
 
@@ -97,6 +99,25 @@ def _no_tensorrt_in_this_process(request: pytest.FixtureRequest) -> Iterator[Non
     yield
     if request.node.get_closest_marker("gpu") is None:
         assert _TENSORRT & sys.modules.keys() == loaded
+
+
+class _SignalStack(ctypes.Structure):
+    """`stack_t` of Linux."""
+
+    _fields_ = (("at", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+@pytest.fixture(autouse=True)
+def _no_lost_signal_stack() -> Iterator[None]:
+    """Signals are heard on the thread's own stack, whatever the test's libraries left.
+
+    OpenVINO gives the thread that opens a graph a stack for signals; where it refuses one, that
+    stays after it was unmapped, and the next signal, such as the alarm of a time limit, is fatal.
+    """
+    yield
+    if sys.platform == "linux":
+        none = _SignalStack(None, _SS_DISABLE, 0)
+        assert ctypes.CDLL(None).sigaltstack(ctypes.byref(none), None) == 0
 
 
 @pytest.fixture
