@@ -1,4 +1,4 @@
-"""A network in, the same with less to do in every pass out: what follows from the weights alone.
+"""Folds what the weights alone decide, so that every pass has less to do.
 
 Its keys are then no longer those of a checkpoint.
 """

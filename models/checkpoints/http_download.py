@@ -1,4 +1,4 @@
-"""An address in, exactly the announced bytes out, under a temporary name; or nothing.
+"""Downloads exactly the announced bytes, under a temporary name, or keeps nothing.
 
 An interrupted transfer goes on where it stopped.
 """
