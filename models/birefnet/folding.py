@@ -1,4 +1,4 @@
-"""Folds what the weights alone decide, so that every pass has less to do.
+"""Folds a network: what its weights alone decide is computed once, not in every pass.
 
 Its keys are then no longer those of a checkpoint.
 """

@@ -1,4 +1,4 @@
-"""Downloads exactly the announced bytes, under a temporary name, or keeps nothing.
+"""Downloads exactly the announced bytes; until they are verified under a temporary name.
 
 An interrupted transfer goes on where it stopped.
 """
