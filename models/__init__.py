@@ -1,1 +1,1 @@
-"""Arrays in, alpha mattes out. No bytes of users, no HTTP, no environment."""
+"""Turns arrays into alpha mattes. Sees no bytes of users, no HTTP, no environment."""

@@ -1,4 +1,4 @@
-"""Every model as data: a name goes in, a `ModelSpec` comes out.
+"""All models as data: `find` gives the `ModelSpec` of a name.
 
 Adding a model is adding an entry here. The BiRefNet checkpoints take ranks below 100, so
 that `auto` prefers each of them to every light model.

@@ -1,1 +1,1 @@
-"""Bytes in, bytes out: untrusted pictures, the use case, HTTP and the two Bento services."""
+"""Turns bytes into bytes: untrusted pictures, the use case, HTTP, the two Bento services."""

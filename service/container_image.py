@@ -1,4 +1,4 @@
-"""A flavour in, the container image of the Bento out; `bentoml containerize` writes its Dockerfile.
+"""Describes the container image of each flavour; `bentoml containerize` builds it.
 
 One folder, `/data`, is written to; all else may be mounted read-only.
 """

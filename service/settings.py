@@ -1,4 +1,4 @@
-"""The environment in, one frozen object out. The only place that reads `os.environ`.
+"""Reads the settings from the environment and `.env` into one frozen object.
 
 Every variable does what it says or the service refuses to start; `docs/configuration.md` and
 `.env.example` are generated from the descriptions below.

@@ -1,4 +1,4 @@
-"""A checkpoint file in, a loaded network out; or a sentence that says what the file is instead.
+"""Loads a network from a checkpoint file, or says in a sentence what the file is instead.
 
 Files come from anywhere, so nothing in them is ever run: only tensors are read.
 """

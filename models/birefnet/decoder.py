@@ -1,4 +1,4 @@
-"""Encoder maps and the source image in, logits out."""
+"""The decoder: makes logits of the encoder's maps and the source image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network in, the same with less to do in every pass out: what follows from the weights alone.
+"""Folds a network: what its weights alone decide is computed once, not in every pass.
 
 Its keys are then no longer those of a checkpoint.
 """

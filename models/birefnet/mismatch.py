@@ -1,4 +1,4 @@
-"""Keys that are not the network's, in words a person can act on."""
+"""Says which keys of a checkpoint do not fit the network, in words a person can act on."""
 
 from __future__ import annotations
 

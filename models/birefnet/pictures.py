@@ -1,4 +1,4 @@
-"""The network between bytes: pictures ``[N, H, W, 3]`` uint8 in, alpha ``[N, H, W]`` uint8 out.
+"""The network for uint8: takes pictures ``[N, H, W, 3]``, gives alpha mattes ``[N, H, W]``.
 
 A NaN has no place in bytes: with the alpha comes ``sound`` ``[N]`` uint8, 1 where every logit of a
 picture was a number, 0 where its alpha means nothing.

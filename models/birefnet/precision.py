@@ -1,4 +1,4 @@
-"""A network in float32 in, the same network in 16 bits out, but for the islands that need more.
+"""Puts a float32 network into 16 bits, except for the parts that need more.
 
 Two of them are made here: batch norms, folded while they are float32, since a running variance may
 lie beyond half precision; and the end of the decoder, whose logits become alpha. The others compute

@@ -1,4 +1,4 @@
-"""Reproducible weights and pictures where no checkpoint is at hand: a model in, the same filled.
+"""Fills a network with reproducible weights, for where there is no checkpoint.
 
 A network with random weights says nothing about pictures, but everything about its own arithmetic:
 tests compare it with recorded outputs, and speed does not depend on what the weights are. Every

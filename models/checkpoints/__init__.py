@@ -1,1 +1,1 @@
-"""A catalogue entry in, a verified checkpoint file out."""
+"""Gets the checkpoint files of the catalogue, and verifies them."""

@@ -1,4 +1,4 @@
-"""A catalogue entry in, a verified checkpoint file out.
+"""Gets the checkpoint file of a catalogue entry, and verifies it.
 
 Bytes are verified against the catalogue, or where that knows no hash against the hub's own digest,
 and only then get their name. A wrong download leaves nothing behind.

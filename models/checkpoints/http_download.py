@@ -1,4 +1,4 @@
-"""An address in, exactly the announced bytes out, under a temporary name; or nothing.
+"""Downloads exactly the announced bytes; until they are verified under a temporary name.
 
 An interrupted transfer goes on where it stopped.
 """

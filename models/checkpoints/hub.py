@@ -1,4 +1,4 @@
-"""A file of a model hub in; the commit, digest, size and address it has there out.
+"""Asks a model hub for the commit, digest, size and address of a file.
 
 No digest of a BiRefNet checkpoint is published but by the hub itself, so the hub is asked first,
 and what arrives is checked against its answer.

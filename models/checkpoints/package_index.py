@@ -1,4 +1,4 @@
-"""A wheel's name and hash in, its address on a package index out."""
+"""Finds the address of a wheel on a package index by the wheel's name and hash."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Checkpoints in, graphs with uint8 pictures in and uint8 alpha mattes out."""
+"""Exports checkpoints as graphs that take uint8 pictures and give uint8 alpha mattes."""

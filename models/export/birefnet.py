@@ -1,4 +1,4 @@
-"""A BiRefNet in, an ONNX graph out, with uint8 pictures in and uint8 alpha mattes out.
+"""Exports a BiRefNet as an ONNX graph that takes uint8 pictures and gives uint8 mattes.
 
 Deformable convolution comes in two forms, because runtimes differ: as the ONNX operator where
 the runtime has a kernel of its own, or decomposed into gathers and matrix products with exact

@@ -1,4 +1,4 @@
-"""A BiRefNet's checkpoint in, the half-precision graph that TensorRT is built from out.
+"""Exports a BiRefNet's checkpoint as the half-precision graph that TensorRT is built from.
 
 `python -m models.export.half CHECKPOINT HEIGHT WIDTH FILE PARENT`: in a process of its own, since
 PyTorch's memory should not stay in a service's; it ends with its parent. The reason of a failure

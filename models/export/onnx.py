@@ -1,4 +1,4 @@
-"""A float ONNX network in, the same network with uint8 pictures in and uint8 alpha out.
+"""Wraps a float ONNX network so that it takes uint8 pictures and gives uint8 mattes.
 
 Normalisation, layout and scaling become part of the graph: four times fewer bytes reach the
 engine, and no caller can normalise differently from another.

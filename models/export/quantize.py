@@ -1,4 +1,4 @@
-"""A float network in, the same network with 8-bit convolutions out (QDQ form).
+"""Rewrites a float network with 8-bit convolutions (QDQ form).
 
 For U-Nets made of Conv, Relu, MaxPool, Concat, Resize and Add. Weights become int8, symmetric, one
 scale per output channel. Activations become uint8, one scale per tensor with zero point 0 (each of

@@ -1,4 +1,4 @@
-"""A fresh engine against the float32 reference on two photographs: may it serve?
+"""Compares a new engine with the float32 reference on two photographs before it serves.
 
 An engine can build, open and answer, and still be wrong: a kernel chosen badly, a value beyond half
 precision's range, a plan of another network. So its mattes are compared before anybody gets one.

@@ -1,4 +1,4 @@
-"""Batches in, mattes out, from the best engine that works: a GPU's, and the CPU's behind it.
+"""Runs batches on the best engine that works: a GPU's, with the CPU's behind it.
 
 What a GPU engine cannot do the CPU does once, marked as such; an engine that keeps failing makes
 way; a better one that becomes ready takes over between two batches. No request is lost to any of

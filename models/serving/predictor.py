@@ -1,4 +1,4 @@
-"""A batch of any size from 1 in, a batch of alpha mattes out: checks, splits, counts failures."""
+"""Runs batches of any size on one engine: checks them, splits them, counts failures."""
 
 from __future__ import annotations
 

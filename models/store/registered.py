@@ -1,4 +1,4 @@
-"""A name or a file in, the model registered for it in the BentoML model store out.
+"""Finds the model that is registered in the BentoML model store for a name or a file.
 
 An entry is named after the hash of its checkpoint, so that two versions of one model lie side by
 side, and counts only once it is complete: whatever dies half-way leaves nothing that is served.

@@ -1,4 +1,4 @@
-"""Who calls: an address and what proxies say of it in, the key of one client out."""
+"""Who calls: the key of one client, from its address and what proxies say of it."""
 
 from __future__ import annotations
 

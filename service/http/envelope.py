@@ -1,4 +1,4 @@
-"""What an application sends, in; the same with our headers, and any error as flat JSON, out."""
+"""Adds our headers to every response, and sends any error as flat JSON."""
 
 from __future__ import annotations
 

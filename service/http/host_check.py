@@ -1,4 +1,4 @@
-"""A browser's request to a service on this machine in, only if it was addressed by a local name.
+"""Lets a browser call a service on this machine only by a local name.
 
 A page of a stranger's cannot read what a service on this machine answers, unless the stranger's own
 host name is made to resolve to this machine: the browser then takes the two for one origin (DNS

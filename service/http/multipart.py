@@ -1,4 +1,4 @@
-"""The bytes of a multipart body in, its parts out; in memory, as they arrive.
+"""Splits a multipart body into its parts; in memory, as the bytes arrive.
 
 python-multipart splits the body. What it leaves to its caller is done here: text in front of the
 first boundary, the extended form of a file name, limits, and faults in words a caller can act on.

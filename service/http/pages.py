@@ -1,4 +1,4 @@
-"""The two pages of ours, `/` and `/docs`, and the files they are made of; they ask nobody else."""
+"""Our two pages, `/` and `/docs`, and their files; they load nothing from elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An error in, the flat JSON every caller gets out. Only this file knows statuses of errors."""
+"""Renders errors as the flat JSON every caller gets. Only this file knows their statuses."""
 
 from __future__ import annotations
 

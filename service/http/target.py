@@ -1,4 +1,4 @@
-"""The target of a request as a client may write it in, the path that routes are matched by out."""
+"""Turns a request's target, however a client wrote it, into the path that routes match."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The run lengths of a BMP (RLE8 and RLE4) to palette indices, many codes at a time.
+"""Decodes the run lengths of a BMP (RLE8, RLE4) to palette indices, many codes at a time.
 
 Every code is a word of two bytes, (count, value): a run; or with count 0 the end of a line (0), the
 end of the picture (1), a jump by the next word (2), or so many literal indices, padded to a word.

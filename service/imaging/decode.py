@@ -1,4 +1,4 @@
-"""An accepted file to upright 8-bit sRGB pixels.
+"""Decodes an accepted file to upright 8-bit sRGB pixels.
 
 Whatever the format, the result is the same two arrays: orientation applied, colours brought to
 sRGB, transparency kept apart.

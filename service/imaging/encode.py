@@ -1,4 +1,4 @@
-"""Pixels in, PNG bytes out."""
+"""Encodes pixels as a PNG file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Untrusted bytes in, a believed header out: every check possible before pixels are decoded.
+"""Checks untrusted bytes in every way possible before pixels are decoded.
 
 The order is decided (size, magic, pixels, 8K, minimum, ratio): another one reports the wrong fault
 for the specification's own test pictures.

@@ -1,4 +1,4 @@
-"""What BentoML's workers do otherwise than we need, and cannot be told by a setting.
+"""Changes what BentoML's workers do where BentoML has no setting for it.
 
 This reaches into BentoML 1.4.39 (pinned); its test notices if another version has moved what it
 leans on. What concerns the supervisor is in

@@ -1,1 +1,1 @@
-"""The use case: bytes and options in, a cutout out. Everything calls this."""
+"""The use case: makes a cutout of a picture's bytes. Everything calls this."""

@@ -1,4 +1,4 @@
-"""The one verb: a picture's bytes and a caller's options to a cutout.
+"""Makes a cutout of a picture's bytes and a caller's options: the service's one verb.
 
 guard -> prepare (in a thread) -> matte -> finish (in a thread); the steps are in `pipeline.py`.
 Threads, memory and time are bounded: at most `workers` pictures are decoded or encoded at once,

@@ -122,7 +122,7 @@ def test_every_page_is_linked_from_another(root: Path) -> None:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
     }
     lost = {page for page in pages if not linked & {page.resolve(), page.parent.resolve()}}
-    assert lost == {root / "README.md"}
+    assert lost <= {root / "README.md"}
 
 
 @pytest.mark.parametrize("tool", ["evaluate", "benchmark", "gpu_check"])

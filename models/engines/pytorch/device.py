@@ -1,4 +1,4 @@
-"""What is asked for in, the device and the precision PyTorch runs in out."""
+"""Chooses the device and the precision PyTorch runs in, from what was asked for."""
 
 from __future__ import annotations
 

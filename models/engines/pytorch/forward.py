@@ -1,4 +1,4 @@
-"""Pictures in, alpha mattes out, on one device: the network, its casts, and what speeds it up.
+"""Makes alpha mattes of pictures on one device: the network, its casts, what speeds it up.
 
 Nothing here touches the host's memory; `models.engines.pytorch.engine` does.
 """

@@ -1,4 +1,4 @@
-"""What is wanted on which device in, its plan out: from the cache, or built by child processes.
+"""Finds a plan in the cache, or has child processes build it.
 
 Two of them, one after the other: one that exports the half-precision graph with PyTorch, one that
 builds the plan. Neither's memory, nor its end, is this process's.

@@ -1,4 +1,4 @@
-"""An ONNX graph in, a plan out: TensorRT's builder, in a process of its own.
+"""Builds a plan of an ONNX graph with TensorRT's builder, in a process of its own.
 
 `python -m models.engines.trt.builder` is what `build.py` starts. A build takes minutes and
 gigabytes, and ends its process when it goes wrong badly: no service should share one with it. It

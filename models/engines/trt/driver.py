@@ -1,4 +1,4 @@
-"""Is there a CUDA device, and who drives it: asked before anything of CUDA is imported.
+"""Says whether there is a CUDA device and who drives it, before anything of CUDA is imported.
 
 Without a driver some of TensorRT's objects end the process, so `probe` comes first, always.
 """

@@ -1,4 +1,4 @@
-"""A model and this machine in, a TensorRT engine out, of a plan that was built before; or why not.
+"""Opens TensorRT on a plan that was built before, or says why it cannot.
 
 What a machine has is looked at in an order that keeps the process alive: the driver through its C
 library first, TensorRT's objects only once that answered.

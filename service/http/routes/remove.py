@@ -1,4 +1,4 @@
-"""`POST /remove`: one picture in, its cutout out, as a PNG file or inside JSON."""
+"""`POST /remove`: answers a picture with its cutout, as a PNG file or inside JSON."""
 
 from __future__ import annotations
 
