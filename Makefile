@@ -88,7 +88,7 @@ image: builder bento ## build the container image with docker, podman or buildah
 builder:
 	@$(BUILDER)
 
-docs: .venv/.dev ## regenerate docs/configuration.md and .env.example
+docs: .venv/.dev ## regenerate docs/configuration.md, .env.example and the options in docs/api.md
 	@$(PY) -m scripts.write_docs
 
 lock: .venv/.dev ## resolve the dependencies anew

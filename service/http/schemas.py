@@ -24,7 +24,7 @@ class ProcessingInfo(BaseModel):
     tensorrt_enabled: bool
     engine: str = Field(description="Engine and precision", examples=["openvino bf16"])
     retried_on_cpu: bool = Field(
-        default=False, description="The device's memory did not do and the CPU made it"
+        default=False, description="The GPU failed on this picture, and the CPU made the matte"
     )
 
 
