@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
+import pytest
 
 from scripts.measuring.load import load
 from tests.support.pictures import make_image
@@ -43,6 +44,7 @@ def _batches(server: BentoServer) -> tuple[float, float]:
     return single, total
 
 
+@pytest.mark.full
 def test_memory_is_steady_over_sixty_pictures_of_mixed_sizes(real_server: BentoServer) -> None:
     sizes = ((96, 128), (480, 640), (1080, 1920), (2000, 1500), (64, 64), (2000, 3000))
     pictures = [

@@ -96,7 +96,10 @@ def graph(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return file
 
 
-@pytest.fixture(scope="module", params=["pvt_v2", pytest.param("swin_v1", marks=pytest.mark.full)])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.full) for name in ("pvt_v2", "swin_v1")],
+)
 def half(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Half:
     """A half-precision graph for each kind of backbone: what TensorRT is given."""
     if request.param == "pvt_v2":

@@ -73,7 +73,9 @@ class Built:
 FULL = [pytest.mark.full, pytest.mark.timeout(1200)]
 
 
-@pytest.fixture(scope="module", params=["small", pytest.param("full", marks=FULL)])
+@pytest.fixture(
+    scope="module", params=[pytest.param(size, marks=FULL) for size in ("small", "full")]
+)
 def built(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Built]:
@@ -192,6 +194,7 @@ def test_the_exported_graph_has_nothing_of_what_the_parser_refuses(built: Built)
         assert not read >= FLOATS, f"{node.op_type} {node.name} mixes types"
 
 
+@pytest.mark.full
 def test_who_is_killed_while_exporting_takes_the_exporter_along(
     half_export: HalfExport, tmp_path: Path
 ) -> None:

@@ -316,7 +316,10 @@ def build_of_an_export(subject: Subject) -> Engine:
 @pytest.mark.usefixtures("device")
 @pytest.mark.parametrize(
     "opener",
-    [build_of_an_export, pytest.param(partial(build_and_open, LIBRARY), marks=pytest.mark.full)],
+    [
+        build_of_an_export,
+        pytest.param(partial(build_and_open, LIBRARY), marks=pytest.mark.full),
+    ],
     ids=["exported before", "exported now"],
 )
 def test_a_plan_is_built_for_the_batches_of_the_report_and_measured(
