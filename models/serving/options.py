@@ -45,9 +45,10 @@ class EngineOptions:
 
     @property
     def adaptive_batch(self) -> int:
-        """How many pictures may wait to travel together."""
+        """How many pictures may wait to travel together; the engine may take fewer at once."""
         on_gpu = self.device != "cpu" and why_no_gpu() is None
-        return self.batch_size or (CUDA_BATCH if on_gpu else _CPU_ADAPTIVE_BATCH)
+        wanted = self.batch_size or (CUDA_BATCH if on_gpu else _CPU_ADAPTIVE_BATCH)
+        return max(2, wanted)  # BentoML takes no less
 
     def config(self, spec: ModelSpec, on_cpu: bool) -> EngineConfig:
         """How to open an engine of a model, on the CPU or on a GPU."""

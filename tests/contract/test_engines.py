@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -193,3 +195,37 @@ def test_a_real_network_sees_no_subject_in_black(name: str, tmp_path: Path) -> N
     assert black.mean() < 10
     assert seen[disc].mean() > 150
     assert seen[~disc].mean() < 60
+
+
+# Says how the stack for signals of its main thread is: 2 is SS_DISABLE, none.
+OPENING = """
+import ctypes, sys
+from pathlib import Path
+from models.artifacts import ModelFiles
+from models.engine import EngineConfig, open_engine
+from models.errors import EngineIncompatible
+
+class SignalStack(ctypes.Structure):
+    _fields_ = (("at", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+try:
+    opened = open_engine("openvino", ModelFiles(Path(sys.argv[1])), EngineConfig(64, 64))
+except EngineIncompatible:
+    print("refused")
+stack = SignalStack()
+ctypes.CDLL(None).sigaltstack(None, ctypes.byref(stack))
+print(stack.flags)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
+@pytest.mark.parametrize(("content", "told"), [(None, "2"), (b"no graph", "refused 2")])
+def test_openvino_leaves_the_main_thread_no_stack_for_signals_that_it_may_unmap(
+    content: bytes | None, told: str, tmp_path: Path, root: Path
+) -> None:
+    graph = write_graph(tmp_path)
+    if content is not None:
+        graph.write_bytes(content)
+    command = [sys.executable, "-c", OPENING, str(graph)]
+    ran = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == told.split()

@@ -103,6 +103,7 @@ def test_the_precision_asked_for_is_the_one_that_runs(serve: Serve) -> None:
 def test_the_log_file_and_the_deadline_do_what_they_say(serve: Serve, tmp_path: Path) -> None:
     file = tmp_path / "logs" / "service.log"
     settings = {"LOG_FILE": str(file), "LOG_LEVEL": "debug", "BIREFNET_PROCESSING_TIMEOUT_SEC": "1"}
+    settings["BIREFNET_BATCH_SIZE"] = "1"  # less than BentoML takes by itself
     with serve(**settings, **NO_LIMITS) as server:
         assert server.remove(make_image("PNG"), headers={"X-Request-ID": "quick"}).is_success
         late = assert_problem(server.remove(slow_picture(2)), "PROCESSING_TIMEOUT")

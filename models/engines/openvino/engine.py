@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -37,32 +38,10 @@ class OpenVinoEngine:
     """
 
     def __init__(self, files: ModelFiles, config: EngineConfig) -> None:
-        core = ov.Core()
-        core.add_extension(DEFORM_CONV)
-        available = _available_precisions(core, files)
-        precision = _choose_precision(available, config)
-        quantized = files.quantized_graph if precision is Precision.INT8 else None
-        chosen = quantized or files.graph
-        # What stays in floating point beside 8 bits draws the outline: f32 (docs/engines.md).
-        floats = Precision.F32 if precision is Precision.INT8 else precision
-        properties: dict[str, Any] = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
-            "INFERENCE_NUM_THREADS": config.threads or usable_cores(),
-            "INFERENCE_PRECISION_HINT": floats.value,
-            "ENABLE_CPU_PINNING": False,
-        }
-        if config.cache_dir is not None:
-            properties |= {"CACHE_DIR": str(config.cache_dir)}
-        try:
-            network = core.read_model(str(chosen))
-            if config.max_batch == 1:  # a fixed shape takes 40 MB less (docs/engines.md)
-                network.reshape({"image": [1, config.height, config.width, 3]})
-            if floats is Precision.BF16:
-                sample_rows(network)
-            compiled = core.compile_model(network, "CPU", properties)
-        except RuntimeError as refused:
-            raise EngineIncompatible(f"OpenVINO refuses {chosen.name}: {refused}") from refused
+        # The CPU plugin gives the thread that loads it a stack for signals, and takes it away in
+        # the thread that unloads it; for any other thread the next signal would be fatal.
+        with ThreadPoolExecutor(1) as thread:
+            compiled, precision = thread.submit(_compile, files, config).result()
         self._request: ov.InferRequest | None = compiled.create_infer_request()
         self._lock = Lock()
         self._info = EngineInfo(
@@ -98,6 +77,39 @@ class OpenVinoEngine:
         """Drop the compiled model. May be called twice."""
         with self._lock:
             self._request = None
+
+
+def _compile(files: ModelFiles, config: EngineConfig) -> tuple[ov.CompiledModel, Precision]:
+    """The graph compiled, and what it computes in.
+
+    Raises:
+        EngineIncompatible: If it is refused, or the CPU does not have the precision asked for.
+    """
+    core = ov.Core()
+    core.add_extension(DEFORM_CONV)
+    precision = _choose_precision(_available_precisions(core, files), config)
+    quantized = files.quantized_graph if precision is Precision.INT8 else None
+    chosen = quantized or files.graph
+    # What stays in floating point beside 8 bits draws the outline: f32 (docs/engines.md).
+    floats = Precision.F32 if precision is Precision.INT8 else precision
+    properties: dict[str, Any] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": config.threads or usable_cores(),
+        "INFERENCE_PRECISION_HINT": floats.value,
+        "ENABLE_CPU_PINNING": False,
+    }
+    if config.cache_dir is not None:
+        properties |= {"CACHE_DIR": str(config.cache_dir)}
+    try:
+        network = core.read_model(str(chosen))
+        if config.max_batch == 1:  # a fixed shape takes 40 MB less (docs/engines.md)
+            network.reshape({"image": [1, config.height, config.width, 3]})
+        if floats is Precision.BF16:
+            sample_rows(network)
+        return core.compile_model(network, "CPU", properties), precision
+    except RuntimeError as refused:
+        raise EngineIncompatible(f"OpenVINO refuses {chosen.name}: {refused}") from refused
 
 
 def _available_precisions(core: ov.Core, files: ModelFiles) -> frozenset[Precision]:
