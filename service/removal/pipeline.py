@@ -89,6 +89,7 @@ def foreground(removal: Removal, _: StageClock) -> None:
 def compose(removal: Removal, _: StageClock) -> None:
     """Colours and matte to one array."""
     removal.rgba = cutout(removal.colours, removal.alpha)
+    del removal.colours  # as large as the picture, and encoding is where most memory is taken
 
 
 def encode(removal: Removal, _: StageClock) -> None:
