@@ -12,7 +12,7 @@ from pathlib import Path
 from bentoml.images import Image
 from pydantic import BaseModel, ConfigDict
 
-from service.http.app import PREFIX
+from service.http.policies import PREFIX
 
 _ROOT = Path(__file__).parents[1]  # the repository, and in a Bento its `src`
 _LOCKS = ("requirements.lock",)

@@ -9,6 +9,7 @@ The whole tree::
     │  ├─ HostNotAllowed
     │  ├─ NotFound
     │  ├─ MethodNotAllowed
+    │  ├─ AccessDenied
     │  ├─ UploadTimeout
     │  ├─ RateLimited
     │  └─ ImageError
@@ -92,6 +93,13 @@ class MethodNotAllowed(RequestError):
 
     code = "METHOD_NOT_ALLOWED"
     public_message = "This address does not take this method"
+
+
+class AccessDenied(RequestError):
+    """The address is there, for others."""
+
+    code = "ACCESS_DENIED"
+    public_message = "You may not use this address"
 
 
 class UploadTimeout(RequestError):

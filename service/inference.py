@@ -11,9 +11,11 @@ from typing import Any
 
 import bentoml
 import numpy as np
+from bentoml import Service
 
 from models.errors import InferenceFailed, ModelError, OutOfDeviceMemory
 from models.serving.served import FAKE_NOTE, ServedEngines
+from models.store.registered import RegisteredModel
 from service.errors import MemoryExhausted
 from service.logs import LogConfig, set_up_logging
 from service.processes.bentoml_patches import batch_without_waiting, end_timers_with_requests
@@ -21,9 +23,8 @@ from service.processes.own_socket import keep_reachable
 from service.processes.workers import end_with_supervisor, listening_address, serving, stop_service
 from service.removal.ports import Fault, FaultKind, InferenceStatus, Matte
 from service.resources import own_usage, return_freed_memory
-from service.settings import Settings, read_settings
+from service.settings import Settings
 from service.shutdown import stop_after_public
-from service.startup import choose_model
 
 log = logging.getLogger(__name__)
 
@@ -32,31 +33,29 @@ LONGER_THAN_ANY_DEADLINE_S = 600
 
 batch_without_waiting()
 end_timers_with_requests()
-_settings = read_settings()
-_model = choose_model(_settings)
 
 
-@bentoml.service(
-    name="inference",
-    workers=1,
-    threads=1,
-    traffic={"timeout": LONGER_THAN_ANY_DEADLINE_S},
-    # By default the caller's session is renewed after 100 calls, closing it under those in flight.
-    runner_connection={"max_requests": 10**9, "max_age": 1e9},
-    logging={"access": {"enabled": False}},
-)
-class Inference:
-    """Runs the network for whoever asks, in batches."""
+class InferenceService:
+    """Runs one model for whoever asks, in batches; `create_inference` makes a service of it.
 
-    model = bentoml.models.BentoModel(_model.tag)
+    Attributes:
+        name: Name of the service.
+        settings: What the operator asked for.
+        served: The model.
+    """
+
+    name: str
+    settings: Settings
+    served: RegisteredModel
 
     def __init__(self) -> None:
-        set_up_logging(log_config(_settings))
+        settings, served = self.settings, self.served
+        set_up_logging(log_config(settings, self.name))
         end_with_supervisor()
-        if _settings.engine == "fake":
+        if settings.engine == "fake":
             log.warning("%s", FAKE_NOTE)
         try:
-            self._engines = ServedEngines(_settings.engine_options, _model)
+            self._engines = ServedEngines(settings.engine_options, served)
         except ModelError as refused:
             stop_service()
             raise SystemExit(str(refused)) from refused
@@ -64,22 +63,16 @@ class Inference:
         self._keeping: asyncio.Task[None] | None = None
         return_freed_memory()
         label = self._engines.engine.info.label
-        log.info("serving %s (%s) on %s", _model.tag, _model.spec.network_name, label)
+        log.info("serving %s (%s) on %s", served.tag, served.spec.network_name, label)
 
     @bentoml.on_startup
     async def stay_reachable(self) -> None:
         """Outlive whoever sends us pictures, under a name that stays."""
         server, address = serving(), listening_address()
-        stop_after_public(stop_within_s(_settings))
+        stop_after_public(stop_within_s(self.settings))
         if server is not None and isinstance(address, str):
             self._keeping = asyncio.create_task(keep_reachable(server, Path(address)))
 
-    @bentoml.api(
-        batchable=True,
-        batch_dim=0,
-        max_batch_size=_settings.engine_options.adaptive_batch,
-        max_latency_ms=LONGER_THAN_ANY_DEADLINE_S * 1000,
-    )
     def predict(self, batch: np.ndarray) -> list[Any]:
         """Make mattes; faults travel as values, since an exception would fail every batch-mate.
 
@@ -113,6 +106,44 @@ class Inference:
         self._engines.close()
 
 
+def create_inference(
+    settings: Settings, served: RegisteredModel, name: str = "inference"
+) -> Service[InferenceService]:
+    """Make the Bento service that runs a model.
+
+    Args:
+        settings: What the operator asked for.
+        served: The model.
+        name: Name of the service, in the Bento and in the log.
+    """
+    batched = bentoml.api(
+        batchable=True,
+        batch_dim=0,
+        max_batch_size=settings.engine_options.adaptive_batch,
+        max_latency_ms=LONGER_THAN_ANY_DEADLINE_S * 1000,
+    )
+    members = {
+        "__doc__": InferenceService.__doc__,
+        "__module__": __name__,
+        "name": name,
+        "settings": settings,
+        "served": served,
+        "model": bentoml.models.BentoModel(served.tag),
+        "predict": batched(InferenceService.predict),
+    }
+    as_service = bentoml.service(
+        name=name,
+        workers=1,
+        threads=1,
+        traffic={"timeout": LONGER_THAN_ANY_DEADLINE_S},
+        # By default the caller's session is renewed after 100 calls, closing it under those in
+        # flight.
+        runner_connection={"max_requests": 10**9, "max_age": 1e9},
+        logging={"access": {"enabled": False}},
+    )
+    return as_service(type("Inference", (InferenceService,), members))
+
+
 def _fault_of(failure: InferenceFailed | MemoryError) -> Fault:
     """A failure as it travels to the public service."""
     if isinstance(failure, MemoryError) or isinstance(failure.__cause__, MemoryError):
@@ -127,7 +158,12 @@ def stop_within_s(settings: Settings) -> float:
     return 4 * settings.processing_timeout_sec + 30
 
 
-def log_config(settings: Settings) -> LogConfig:
-    """Where inference logs: in a file of its own, since two processes must not rotate one."""
-    file = settings.log_file and settings.log_file.with_stem(f"{settings.log_file.stem}.inference")
-    return LogConfig(settings.log_level, file, settings.log_format, "inference")
+def log_config(settings: Settings, name: str) -> LogConfig:
+    """Where an inference service logs: a file of its own, since two processes must not rotate one.
+
+    Args:
+        settings: What the operator asked for.
+        name: Name of the service.
+    """
+    file = settings.log_file and settings.log_file.with_stem(f"{settings.log_file.stem}.{name}")
+    return LogConfig(settings.log_level, file, settings.log_format, name)

@@ -1,14 +1,31 @@
-"""Who calls: the key of one client, from its address and what proxies say of it."""
+"""Who calls: one client, by its address and what proxies say of it."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+#: Tier of whoever shows no key; nobody can show one yet.
+ANONYMOUS = "anonymous"
+
 _IPV6_CLIENT_PREFIX = 64
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sent a request.
+
+    Attributes:
+        key: What tells it from others, in limits and in the log.
+        tier: What it may do.
+    """
+
+    key: str
+    tier: str = ANONYMOUS
 
 
 def client_key(peer: str, forwarded_for: Sequence[str], trusted: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
 from limits.aio.strategies import MovingWindowRateLimiter
 
+from service.access.caller import Caller
 from service.access.windows import MemoryWindows
 from service.errors import RateLimited
 
@@ -62,11 +63,12 @@ class ClientLimiter:
         await self._storage.reset()
 
     @asynccontextmanager
-    async def admit(self, client: str) -> AsyncIterator[Mapping[str, str]]:
-        """Let one request of a client in, or refuse it.
+    async def admit(self, caller: Caller, cost: int = 1) -> AsyncIterator[Mapping[str, str]]:
+        """Let one request of a caller in, or refuse it.
 
         Args:
-            client: Key of the client.
+            caller: Who sent it.
+            cost: Requests of the caller's minute that it counts as.
 
         Yields:
             `X-RateLimit-*` headers for the response.
@@ -74,21 +76,22 @@ class ClientLimiter:
         Raises:
             RateLimited: With everything the client needs to do better.
         """
-        if self._minute and not await self._windows.test(self._minute, client):
+        client = caller.key
+        if self._minute and not await self._windows.test(self._minute, client, cost=cost):
             raise await self._refusal(self._minute, client, "minute")
         await self._wait_for_slot(client)
         try:
-            if self._minute and not await self._windows.hit(self._minute, client):
+            if self._minute and not await self._windows.hit(self._minute, client, cost=cost):
                 raise await self._refusal(self._minute, client, "minute")
-            yield await self.headers(client)
+            yield await self.headers(caller)
         finally:
             self._leave(client)
 
-    async def headers(self, client: str) -> dict[str, str]:
-        """State of a client's minute, as headers; empty without a limit."""
+    async def headers(self, caller: Caller) -> dict[str, str]:
+        """State of a caller's minute, as headers; empty without a limit."""
         if self._minute is None:
             return {}
-        reset_at, remaining = await self._windows.get_window_stats(self._minute, client)
+        reset_at, remaining = await self._windows.get_window_stats(self._minute, caller.key)
         return {
             "X-RateLimit-Limit": str(self._minute.amount),
             "X-RateLimit-Remaining": str(remaining),

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from starlette.types import Scope
 
-from service.http.exchange import PROBES, Exchange
+from service.http.exchange import Exchange, method_of
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +22,10 @@ def log_exchange(scope: Scope, exchange: Exchange, elapsed_ms: float) -> None:
         exchange: What became of it.
         elapsed_ms: From its head to the end of its answer.
     """
-    method = scope["method"]
+    method = method_of(scope)
     # Encoded again: in a decoded path, spaces could tell of a status or a client of its own.
     path = quote(scope["path"], safe="/!$&'()*+,;:@~", errors="backslashreplace")[:_PATH_CHARACTERS]
-    answered_probe = exchange.route in PROBES and exchange.error_code is None
+    answered_probe = exchange.policy.is_probe and exchange.error_code is None
     log.log(
         logging.DEBUG if answered_probe else logging.INFO,
         "%s %s %d %.1fms in=%d out=%d client=%s id=%s%s",
@@ -35,7 +35,7 @@ def log_exchange(scope: Scope, exchange: Exchange, elapsed_ms: float) -> None:
         elapsed_ms,
         exchange.bytes_in,
         exchange.bytes_out,
-        exchange.client,
+        exchange.caller.key,
         exchange.request_id,
         f" error={exchange.error_code}" if exchange.error_code else "",
         extra={"fields": _fields(method, path, elapsed_ms, exchange)},
@@ -50,12 +50,12 @@ def _fields(method: str, path: str, elapsed_ms: float, exchange: Exchange) -> di
     return {
         "method": method,
         "path": path,
-        "route": exchange.route,
+        "route": exchange.policy.route,
         "status": exchange.status,
         "ms": round(elapsed_ms, 1),
         "in": exchange.bytes_in,
         "out": exchange.bytes_out,
-        "client": exchange.client,
+        "client": exchange.caller.key,
         "request_id": exchange.request_id,
         "error_code": exchange.error_code,
         "stages": {name: round(ms, 1) for name, ms in exchange.stages_ms.items()},

@@ -15,10 +15,8 @@ from service.http.dependencies import Services
 from service.http.exchange import exchange_of
 from service.http.health import API_VERSION
 from service.http.pages import add_pages
-from service.http.problems import render
 from service.http.routes import health, remove
 
-PREFIX = "/api/background-removal"
 # What a browser may read across origins, beside the few headers it always may.
 EXPOSED_HEADERS = (
     "Content-Disposition",
@@ -77,4 +75,4 @@ def problem_response(request: Request, error: BackgroundRemovalError) -> Respons
     """An error of ours as a problem, noted in the exchange."""
     exchange = exchange_of(request.scope)
     exchange.error_code = error.code
-    return render(error, exchange.request_id)
+    return exchange.policy.render(error, exchange.request_id)

@@ -24,15 +24,11 @@ class IntakeConfig:
     """How a body may arrive.
 
     Attributes:
-        max_file_bytes: Largest uploaded file.
-        overhead_bytes: What a form may weigh beside its file.
         stall_s: Seconds without a byte after which an upload is given up.
         total_s: Seconds after which it is given up however steadily it trickles.
         max_bytes_in_memory: Most bytes of all bodies in this process, until they are answered.
     """
 
-    max_file_bytes: int
-    overhead_bytes: int = 256 * 1024
     stall_s: float = 30.0
     total_s: float = 300.0
     max_bytes_in_memory: int = 256 * 1024**2
@@ -87,7 +83,7 @@ class GuardedBody:
     """A `receive` that counts, times and gives up.
 
     Args:
-        exchange: The request it belongs to.
+        exchange: The request it belongs to; its policy says how large the body may be.
         receive: Where its messages come from.
         config: How it may arrive.
         budget: What all bodies share.
@@ -105,12 +101,11 @@ class GuardedBody:
         budget: BodyBudget,
         draining: asyncio.Event,
     ) -> None:
-        self._exchange, self._receive, self._config = exchange, receive, config
+        self._exchange, self.receive, self._config = exchange, receive, config
         self._budget, self._draining = budget, draining
         self._revoked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._began = time.monotonic()
         self._give_up_at = self._began + config.total_s
-        self._max_bytes = config.max_file_bytes + config.overhead_bytes
         self.fault: BackgroundRemovalError | None = None
 
     @property
@@ -143,13 +138,12 @@ class GuardedBody:
         """Refuse by `Content-Length` before a byte is read."""
         announced = headers.get("content-length", "")
         n_bytes = int(announced[:_LENGTH_DIGITS]) if announced.isdecimal() else 0
-        if n_bytes > self._max_bytes:
-            raise file_too_large(n_bytes, self._config.max_file_bytes)
+        self._check(n_bytes)
 
     async def __call__(self) -> Message:
         """The next message, or an error of ours."""
         if self._exchange.body_complete is not None:
-            return await self._receive()
+            return await self.receive()
         try:
             message = await self._next_or_give_up()
             if message["type"] == "http.request":
@@ -165,13 +159,17 @@ class GuardedBody:
         self._budget.take(self, n_bytes)
         if not message.get("more_body", False):
             self._exchange.body_complete = time.perf_counter()
-        if self._exchange.bytes_in > self._max_bytes:
-            raise file_too_large(self._exchange.bytes_in, self._config.max_file_bytes)
+        self._check(self._exchange.bytes_in)
+
+    def _check(self, n_bytes: int) -> None:
+        policy = self._exchange.policy
+        if n_bytes > policy.max_body_bytes:
+            raise file_too_large(n_bytes, policy.max_file_bytes)
 
     async def _next_or_give_up(self) -> Message:
         """Wait for bytes, for the stop, or for the end of our patience."""
         patience_s = min(self._config.stall_s, self._give_up_at - time.monotonic())
-        arriving = asyncio.ensure_future(self._receive())
+        arriving = asyncio.ensure_future(self.receive())
         stopping = asyncio.ensure_future(self._draining.wait())
         try:
             await asyncio.wait(
@@ -195,7 +193,7 @@ class GuardedBody:
         """Read and forget up to so many bytes of what is still coming."""
         seen = 0
         while self._exchange.body_complete is None and seen < max_bytes:
-            message = await self._receive()
+            message = await self.receive()
             if message["type"] != "http.request" or not message.get("more_body", False):
                 return
             seen += len(message.get("body", b""))

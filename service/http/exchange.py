@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from service.access.caller import Caller
+from service.http.policies import CLOSED, WEBSOCKET, RoutePolicy
+
 _KEY = "background_removal.exchange"
-# What orchestrators and Prometheus ask, over and over; the paths are BentoML's and our own.
-READINESS = "/readyz"
-HEALTH = "/health"
-METRICS = "/metrics"
-PROBES = frozenset({READINESS, "/livez", "/healthz", HEALTH, METRICS})
 
 
 @dataclass
@@ -21,26 +19,26 @@ class Exchange:
 
     Attributes:
         request_id: Its identifier, the caller's own if it is a harmless one.
-        client: Address of the caller, after trusted proxies.
+        caller: Who sent it.
+        policy: What its address lets through.
         started: `time.perf_counter()` when its head arrived.
         body_complete: The same when its body was complete, or None while it is not.
         bytes_in: Bytes of body received.
         bytes_out: Bytes of body sent.
         status: Status sent, or 0 before.
-        route: Template of the route that served it.
         error_code: Code of the problem sent, if one was.
         stages_ms: What each stage of a removal took.
         headers: Headers to add to the response, whatever it will be.
     """
 
     request_id: str
-    client: str
+    caller: Caller
+    policy: RoutePolicy = CLOSED
     started: float = field(default_factory=time.perf_counter)
     body_complete: float | None = None
     bytes_in: int = 0
     bytes_out: int = 0
     status: int = 0
-    route: str = "unmatched"
     error_code: str | None = None
     stages_ms: Mapping[str, float] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
@@ -58,5 +56,10 @@ def attach(scope: Mapping[str, Any], exchange: Exchange) -> None:
 def exchange_of(scope: Mapping[str, Any]) -> Exchange:
     """The record of a scope; a fresh one where no middleware made it (in unit tests of the app)."""
     if _KEY not in scope:
-        attach(scope, Exchange(request_id="none", client="unknown"))
+        attach(scope, Exchange(request_id="none", caller=Caller("unknown")))
     return cast("Exchange", scope[_KEY])
+
+
+def method_of(scope: Mapping[str, Any]) -> str:
+    """The method of a request, `WEBSOCKET` of a WebSocket's handshake."""
+    return WEBSOCKET if scope["type"] == "websocket" else str(scope["method"])

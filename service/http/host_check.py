@@ -40,7 +40,7 @@ class HostCheckMiddleware:
         Raises:
             HostNotAllowed: If the host is missing, unreadable, or a name that is not ours.
         """
-        if scope["type"] == "http" and _came_to_loopback(scope):
+        if scope["type"] in ("http", "websocket") and _came_to_loopback(scope):
             headers = Headers(scope=scope)
             by_browser = "origin" in headers or "sec-fetch-site" in headers
             if by_browser and not self._is_ours(headers.getlist("host")):

@@ -64,8 +64,9 @@ class Metrics:
     def observe(self, exchange: Exchange) -> None:
         """Count a finished request."""
         self._in_progress.dec()
-        self._requests.labels(exchange.route, str(exchange.status), exchange.error_code or "").inc()
-        self._latency.labels(exchange.route).observe(exchange.processing_ms() / 1e3)
+        route = exchange.policy.route
+        self._requests.labels(route, str(exchange.status), exchange.error_code or "").inc()
+        self._latency.labels(route).observe(exchange.processing_ms() / 1e3)
 
     def observe_stages(self, stages_ms: Mapping[str, float]) -> None:
         """Count the stages of a removal."""

@@ -1,110 +1,114 @@
-"""Everything that wraps mounted and native routes alike, as plain ASGI.
+"""What wraps mounted and native routes alike, as plain ASGI, for every method and for WebSockets.
 
-`ExchangeMiddleware` gives every request its identifier, its place in log and metrics, and the flat
-JSON of any error, whoever made it. `IntakeMiddleware`, inside it, admits uploads: rate, size,
-progress.
+`ExchangeMiddleware` gives every request its identity, and its place in log and metrics.
+`IntakeMiddleware`, inside it, admits what the policy of the address lets through: method, caller,
+rate, size, progress.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import re
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import BackgroundRemovalError
-from service.access.caller import client_key
+from service.access.caller import Caller, client_key
 from service.access.rate_limit import ClientLimiter
-from service.errors import MemoryExhausted, ShuttingDown
+from service.errors import MethodNotAllowed, ShuttingDown
 from service.http.access_log import log_exchange
 from service.http.bodies import BodyBudget, GuardedBody, IntakeConfig
-from service.http.envelope import EnvelopeSender
-from service.http.exchange import PROBES, READINESS, Exchange, attach, exchange_of
+from service.http.exchange import Exchange, attach, exchange_of, method_of
 from service.http.metrics import Metrics
-from service.http.problems import render
-
-log = logging.getLogger(__name__)
+from service.http.policies import READINESS, WEBSOCKET, RoutePolicies
 
 _HARMLESS_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SWITCHING_PROTOCOLS = 101
 _DRAIN_BYTES = 64 * 1024**2
 _DRAIN_S = 5.0
 
 
 class ExchangeMiddleware:
-    """Identity, error envelope, access log and metrics of every request.
+    """Identity, policy, access log and metrics of every request.
 
     Args:
         app: What it wraps.
         metrics: Makes the metrics, in the process that serves.
+        policies: What each address lets through.
         trusted_proxies: Networks whose `X-Forwarded-For` is believed.
     """
 
     def __init__(
-        self, app: ASGIApp, metrics: Callable[[], Metrics], trusted_proxies: Sequence[str] = ()
+        self,
+        app: ASGIApp,
+        metrics: Callable[[], Metrics],
+        policies: RoutePolicies,
+        trusted_proxies: Sequence[str] = (),
     ) -> None:
         self._app = app
         self._metrics = metrics()
+        self._policies = policies
         self._trusted = trusted_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         exchange = self._open(scope)
-        sender = EnvelopeSender(exchange, scope, receive, send)
         try:
-            await self._app(scope, receive, sender)
-        except BackgroundRemovalError as error:
-            await sender.problem(error)
-        except MemoryError:
-            log.exception("no memory for request %s", exchange.request_id)
-            await sender.problem(MemoryExhausted(retry_after=5))
-        except Exception:
-            log.exception("unhandled fault in request %s", exchange.request_id)
-            await sender.problem(BackgroundRemovalError())
+            await self._app(scope, receive, partial(_note_and_send, exchange, send))
         finally:
-            if not sender.started:  # the caller left; the framework still waits for a response
-                with contextlib.suppress(Exception):
-                    await sender.problem(BackgroundRemovalError())
             self._close(scope, exchange)
 
     def _open(self, scope: Scope) -> Exchange:
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
+        peer = scope["client"][0] if scope.get("client") else "unknown"
         exchange = Exchange(
             request_id=given if _HARMLESS_ID.fullmatch(given) else uuid.uuid4().hex,
-            client=client_key(
-                scope["client"][0] if scope.get("client") else "unknown",
-                headers.getlist("x-forwarded-for"),
-                self._trusted,
-            ),
+            caller=Caller(client_key(peer, headers.getlist("x-forwarded-for"), self._trusted)),
+            policy=self._policies.of(scope["path"]),
         )
-        if scope["path"] in PROBES:  # BentoML's own, which do not say their template
-            exchange.route = scope["path"]
         attach(scope, exchange)
         self._metrics.begin()
         return exchange
 
     def _close(self, scope: Scope, exchange: Exchange) -> None:
-        if exchange.route == READINESS and exchange.status == 503:
+        if exchange.policy.path == READINESS and exchange.status == 503:
             exchange.error_code = None  # "not yet" is an answer to that question, not a fault
         self._metrics.observe(exchange)
         log_exchange(scope, exchange, (time.perf_counter() - exchange.started) * 1e3)
 
 
+async def _note_and_send(exchange: Exchange, send: Send, message: Message) -> None:
+    """Send a message with the exchange's headers, and note what the log says of it."""
+    kind = message["type"].removeprefix("websocket.")
+    if kind in ("http.response.start", "accept"):
+        exchange.status = message.get("status", _SWITCHING_PROTOCOLS)
+        message.setdefault("headers", [])
+        MutableHeaders(scope=message).update(
+            {"X-Request-ID": exchange.request_id, **exchange.headers}
+        )
+    elif kind == "http.response.body":
+        exchange.bytes_out += len(message.get("body", b""))
+    elif kind == "send":
+        exchange.bytes_out += len(message.get("bytes") or message.get("text") or b"")
+    await send(message)
+
+
 class IntakeMiddleware:
-    """Admits uploads before anything of theirs is parsed or stored.
+    """Admits requests before anything of theirs is parsed or stored.
 
     Args:
         app: What it wraps.
-        limiter: Rates per client.
+        limiter: Rates per caller.
         config: How bodies may arrive.
         draining: Set once the process has been told to stop.
     """
@@ -120,26 +124,47 @@ class IntakeMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["method"] != "POST":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         exchange = exchange_of(scope)
+        refusal = exchange.policy.refusal(method_of(scope), exchange.caller)
+        if refusal is None and exchange.policy.cost == 0:
+            await self._app(scope, receive, send)
+            return
         body = GuardedBody(exchange, receive, self._config, self._budget, self._draining)
         try:
-            if self._draining.is_set():
-                raise ShuttingDown
-            async with self._limiter.admit(exchange.client) as headers:
-                exchange.headers.update(headers)
-                body.check_announced(Headers(scope=scope))
-                await self._app(scope, body, body.unless_refused(send))
-            if body.fault is not None:
-                raise body.fault
+            await self._admit(scope, body, send, refusal)
         except BackgroundRemovalError as error:
-            exchange.headers.update(await self._limiter.headers(exchange.client))
+            exchange.headers.update(await self._limiter.headers(exchange.caller))
+            if isinstance(error, MethodNotAllowed):
+                exchange.headers["Allow"] = ", ".join(sorted(exchange.policy.methods - {WEBSOCKET}))
             body.let_go()
+            if not _brings_body(scope):
+                raise  # the envelope answers
             await _refuse(error, scope, body, send)
         finally:
             body.let_go()
+
+    async def _admit(
+        self, scope: Scope, body: GuardedBody, send: Send, refusal: BackgroundRemovalError | None
+    ) -> None:
+        """Serve a request that counts; what is refused counts too, so that nobody can probe."""
+        exchange = exchange_of(scope)
+        cost = max(1, exchange.policy.cost)
+        if self._draining.is_set():
+            raise ShuttingDown
+        async with self._limiter.admit(exchange.caller, cost) as headers:
+            exchange.headers.update(headers)
+            if refusal is not None:
+                raise refusal
+            if scope["type"] == "websocket":
+                await self._app(scope, body.receive, send)
+                return
+            body.check_announced(Headers(scope=scope))
+            await self._app(scope, body, body.unless_refused(send))
+        if body.fault is not None:
+            raise body.fault
 
 
 async def _refuse(
@@ -148,7 +173,7 @@ async def _refuse(
     """Answer at once, then read a bounded rest away, so that the caller gets to see the answer."""
     exchange = exchange_of(scope)
     exchange.error_code = error.code
-    response = render(error, exchange.request_id)
+    response = exchange.policy.render(error, exchange.request_id)
     response.headers["Connection"] = "close"
     await send(
         {
@@ -163,3 +188,9 @@ async def _refuse(
             async with asyncio.timeout(_DRAIN_S):
                 await body.discard(_DRAIN_BYTES)
     await send({"type": "http.response.body", "body": b""})
+
+
+def _brings_body(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    announced = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+    return announced and scope["type"] == "http"

@@ -14,7 +14,6 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from service.errors import NotFound
-from service.http.exchange import exchange_of
 
 _STATIC = Path(__file__).parent / "static"
 _SWAGGER_UI = ("swagger-ui.css", "swagger-ui-bundle.js")
@@ -43,11 +42,9 @@ def add_pages(app: FastAPI, swagger_ui: Path) -> None:
     files = {file.name: file for file in (*ours, *(swagger_ui / name for name in _SWAGGER_UI))}
 
     async def docs(request: Request) -> Response:
-        exchange_of(request.scope).route = "/docs"
         return await _page("docs.html", request.scope["root_path"])
 
     async def static(request: Request) -> Response:
-        exchange_of(request.scope).route = "/static"
         return _file(files, request.path_params["name"])
 
     app.add_route("/docs", docs, include_in_schema=False)
@@ -62,7 +59,6 @@ def create_index_app(prefix: str) -> Starlette:
     """
 
     async def index(request: Request) -> Response:
-        exchange_of(request.scope).route = "/"
         return await _page("index.html", request.scope.get("root_path", "") + prefix)
 
     return Starlette(routes=[Route("/", index)])

@@ -22,6 +22,7 @@ STATUS: Mapping[type[BackgroundRemovalError], int] = {
     errors.HostNotAllowed: 403,
     errors.NotFound: 404,
     errors.MethodNotAllowed: 405,
+    errors.AccessDenied: 403,
     errors.UploadTimeout: 408,
     errors.RateLimited: 429,
     errors.ImageError: 400,

@@ -17,8 +17,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from service.http.dependencies import Services
-from service.http.exchange import METRICS
 from service.http.health import Checkup
+from service.http.policies import METRICS
 from service.http.schemas import Health, HealthState
 from service.resources import own_usage
 

@@ -71,6 +71,9 @@ class BackgroundRemover:
         spec: The model that makes them: its input size, and how its matte is refined.
         config: Bounds.
         telemetry: Told of every removal that succeeds, whichever entrance it came through.
+
+    Attributes:
+        is_warm: Whether `warm_up` has succeeded.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class BackgroundRemover:
         self.telemetry = telemetry or Telemetry()
         self.spec = spec
         self.config = config
+        self.is_warm = False
         self._matting = matting
         self._threads = ImagingThreads(config.workers)
         self._budget = MemoryBudget(config.max_bytes)
@@ -134,6 +138,7 @@ class BackgroundRemover:
         drawn = np.full((480, 640, 3), 128, dtype=np.uint8)
         cv2.circle(drawn, (320, 240), 150, (240, 200, 60), -1)
         await self._remove_in_time(encode_png(drawn), RemovalOptions())
+        self.is_warm = True
 
     @property
     def overdue(self) -> int:

@@ -11,6 +11,9 @@ import numpy as np
 
 from service.removal.options import RemovalResult
 
+#: Given the milliseconds of each stage of a removal.
+StageObserver = Callable[[Mapping[str, float]], None]
+
 _HOUR_S = 3600
 _KEPT_LATENCIES = 1024
 
@@ -25,9 +28,7 @@ class Telemetry:
         hour: The last hour.
     """
 
-    def __init__(
-        self, observe_stages: Callable[[Mapping[str, float]], None] = lambda stages_ms: None
-    ) -> None:
+    def __init__(self, observe_stages: StageObserver = lambda stages_ms: None) -> None:
         self.hour = SlidingHour()
         self._observe_stages = observe_stages
 

@@ -9,9 +9,10 @@ import pytest
 from starlette.routing import Route
 
 from scripts.write_docs import documents
-from service.http.app import EXPOSED_HEADERS, PREFIX, create_app
+from service.http.app import EXPOSED_HEADERS, create_app
 from service.http.forms import FIELDS
 from service.http.multipart import MAX_PART_HEADER_BYTES, MAX_PART_HEADERS, MAX_PARTS
+from service.http.policies import PREFIX
 from service.settings import Settings, variable
 from tests.support.api import SWAGGER_UI
 

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import Metric
 
 from models.errors import BackgroundRemovalError
-from service.http.exchange import PROBES
+from service.http.policies import create_policies
 from service.http.schemas import HealthState
 from service.http.scrape import measure
 from service.resources import own_usage
@@ -73,8 +73,10 @@ async def test_every_stage_is_documented_and_there(root: Path) -> None:
 
 def test_every_route_that_is_a_label_is_documented(root: Path) -> None:
     text = (root / "docs/operations.md").read_text()
-    (sentence,) = re.findall(r"^Routes are templates:.*?;", text, re.MULTILINE | re.DOTALL)
-    assert set(re.findall(r"`(/\w+)`", sentence)) == PROBES | {"/remove", "/remove_background"}
+    (sentence,) = re.findall(r"^Routes are templates:.*?\. ", text, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"`(/[\w.]*)`", sentence)) == {
+        row.route for row in create_policies(1).rows
+    }
 
 
 async def test_one_state_of_health_is_1_and_the_others_are_0() -> None:

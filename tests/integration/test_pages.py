@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.types import Message
 
-from service.http.app import PREFIX
+from service.http.policies import PREFIX
 from tests.support.api import Api
 from tests.support.problems import assert_problem
 

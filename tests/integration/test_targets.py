@@ -6,7 +6,8 @@ import pytest
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
-from service.http.app import PREFIX, create_app
+from service.http.app import create_app
+from service.http.policies import PREFIX
 from tests.support.api import HEALTH, REMOVE, SWAGGER_UI, Api
 from tests.support.problems import assert_problem
 

@@ -13,21 +13,18 @@ import httpx
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
-from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from service.access.rate_limit import ClientLimiter, RateLimitConfig
-from service.http.app import EXPOSED_HEADERS, PREFIX, create_app
+from service.http.app import create_app
 from service.http.bodies import IntakeConfig
 from service.http.dependencies import Services
-from service.http.health import HealthReporter, Requested
-from service.http.host_check import HostCheckMiddleware
+from service.http.health import Requested
 from service.http.metrics import Metrics
-from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
 from service.http.pages import create_index_app
-from service.http.target import TargetMiddleware
-from service.removal.remover import BackgroundRemover, RemoverConfig
-from service.removal.telemetry import Telemetry
+from service.http.policies import PREFIX
+from service.removal.remover import RemoverConfig
+from service.wiring import HttpConfig, create_middlewares, create_services
 from tests.support.matting import SPEC, FakeMattingClient
 
 REMOVE = f"{PREFIX}/remove"
@@ -44,7 +41,7 @@ class ApiParts:
     matting: FakeMattingClient = field(default_factory=FakeMattingClient)
     remover: RemoverConfig = field(default_factory=RemoverConfig)
     limits: RateLimitConfig = NO_LIMITS
-    intake: IntakeConfig = field(default_factory=lambda: IntakeConfig(MAX_FILE_BYTES))
+    intake: IntakeConfig = field(default_factory=IntakeConfig)
     wanted: Requested = field(default_factory=lambda: Requested("auto", (), SPEC.name))
     trusted_proxies: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
@@ -87,28 +84,26 @@ async def open_api(parts: ApiParts | None = None) -> AsyncIterator[Api]:
     """Put an API together, and take it apart again."""
     parts = parts or ApiParts()
     metrics = Metrics(registry := CollectorRegistry())
-    telemetry = Telemetry(metrics.observe_stages)
-    remover = BackgroundRemover(parts.matting, SPEC, parts.remover, telemetry)
-    health = HealthReporter(parts.matting, SPEC, parts.wanted, telemetry.hour, parts.is_warm)
-    services = Services(remover, health)
+    config = HttpConfig(
+        requested=parts.wanted,
+        remover=parts.remover,
+        rates=parts.limits,
+        intake=parts.intake,
+        trusted_proxies=parts.trusted_proxies,
+        cors_origins=parts.cors_origins,
+        allowed_hosts=parts.allowed_hosts,
+    )
+    services = create_services(config, SPEC, parts.matting, metrics.observe_stages)
+    services.health.is_warm = parts.is_warm
     app = create_app(services=services, swagger_ui=SWAGGER_UI)
     limiter, draining = ClientLimiter(parts.limits), asyncio.Event()
     outer = Starlette()
     outer.mount(PREFIX, app)
     outer.mount("/", create_index_app(PREFIX))
-    wrapped: ASGIApp = IntakeMiddleware(outer, limiter, parts.intake, draining)
-    wrapped = HostCheckMiddleware(wrapped, parts.allowed_hosts)
-    wrapped = ExchangeMiddleware(wrapped, lambda: metrics, parts.trusted_proxies)
-    if parts.cors_origins:
-        wrapped = CORSMiddleware(
-            wrapped,
-            allow_origins=list(parts.cors_origins),
-            allow_methods=["GET", "POST"],
-            allow_headers=["*"],
-            expose_headers=list(EXPOSED_HEADERS),
-        )
-    wrapped = TargetMiddleware(wrapped)
+    wrapped: ASGIApp = outer
+    for wrapper in reversed(create_middlewares(config, limiter, lambda: metrics, draining)):
+        wrapped = wrapper.cls(wrapped, *wrapper.args, **wrapper.kwargs)
     transport = httpx.ASGITransport(wrapped, client=(parts.peer, 1234))
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         yield Api(client, app, wrapped, limiter, draining, registry, services)
-    await remover.close()
+    await services.remover.close()

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
 from service.http.dependencies import GivenServices
-from service.http.exchange import HEALTH, exchange_of
+from service.http.exchange import exchange_of
 from service.http.schemas import UNHEALTHY, Health, Problem, Unhealthy
 
 router = APIRouter(tags=["health"])
@@ -22,9 +22,8 @@ router = APIRouter(tags=["health"])
 async def health(request: Request, services: GivenServices) -> JSONResponse:
     """State of the service, with reasons; `unhealthy` comes with status 503."""
     report = await services.health.report()
-    exchange = exchange_of(request.scope)
-    exchange.route = HEALTH
     if report.status == "unhealthy":
+        exchange = exchange_of(request.scope)
         exchange.error_code = UNHEALTHY
         problem = Unhealthy(**report.model_dump(), request_id=exchange.request_id)
         return JSONResponse(problem.model_dump(), status_code=503, headers={"Retry-After": "5"})

@@ -48,7 +48,6 @@ _MAX_STEM = 100
 )
 async def remove(request: Request, services: GivenServices) -> Response:
     """Remove the background of one picture."""
-    exchange_of(request.scope).route = "/remove"
     return await answer_removal(request, services)
 
 

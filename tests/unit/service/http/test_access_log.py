@@ -10,11 +10,14 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from starlette.types import Message, Receive, Scope, Send
 
+from service.http.envelope import EnvelopeMiddleware
 from service.http.metrics import Metrics
 from service.http.middleware import ExchangeMiddleware
+from service.http.policies import create_policies
 from service.logs import JsonFormatter
 
 pytestmark = pytest.mark.anyio
+POLICIES = create_policies(max_file_bytes=10 * 1024**2)
 LOGGER = "service.http.access_log"
 
 
@@ -39,7 +42,8 @@ async def served(path: str, status: int = 200, method: str = "GET") -> Collector
         "headers": [],
         "client": ("192.0.2.1", 1),
     }
-    await ExchangeMiddleware(app, lambda: Metrics(registry))(scope, receive, send)
+    wrapped = EnvelopeMiddleware(app)
+    await ExchangeMiddleware(wrapped, lambda: Metrics(registry), POLICIES)(scope, receive, send)
     return registry
 
 

@@ -7,13 +7,15 @@ import itertools
 
 import pytest
 
+from service.access.caller import Caller
 from service.errors import ServiceBusy
 from service.http import bodies
 from service.http.bodies import BodyBudget, GuardedBody, IntakeConfig
 from service.http.exchange import Exchange
+from service.http.policies import RoutePolicy
 
 pytestmark = pytest.mark.anyio
-CONFIG = IntakeConfig(max_file_bytes=10_000)
+CONFIG = IntakeConfig()
 
 
 def _body(budget: BodyBudget, *pieces: bytes, complete: bool = False) -> GuardedBody:
@@ -28,7 +30,7 @@ def _body(budget: BodyBudget, *pieces: bytes, complete: bool = False) -> Guarded
         await asyncio.sleep(60)
         raise AssertionError
 
-    exchange = Exchange(request_id="x", client="y")
+    exchange = Exchange("x", Caller("y"), RoutePolicy(max_file_bytes=10_000))
     return GuardedBody(exchange, receive, CONFIG, budget, asyncio.Event())  # type: ignore[arg-type]
 
 

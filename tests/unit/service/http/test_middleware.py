@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from typing import Any
 
@@ -10,12 +11,25 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.types import Message, Receive, Scope, Send
 
+from service.access.caller import ANONYMOUS
 from service.access.rate_limit import ClientLimiter, RateLimitConfig
+from service.errors import ServiceBusy
 from service.http.bodies import IntakeConfig
+from service.http.envelope import EnvelopeMiddleware
 from service.http.metrics import Metrics
 from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
+from service.http.policies import RoutePolicies, RoutePolicy
 
 pytestmark = pytest.mark.anyio
+PUBLIC = frozenset({ANONYMOUS})
+POLICIES = RoutePolicies(
+    (
+        RoutePolicy("/x", "/x", frozenset({"POST"}), PUBLIC, max_file_bytes=100),
+        RoutePolicy("/live", "/live", frozenset({"WEBSOCKET", "GET"}), PUBLIC),
+        RoutePolicy("/keys", "/keys", frozenset({"POST"}), frozenset({"pro"})),
+    )
+)
+BODY_BYTES = POLICIES.of("/x").max_body_bytes
 
 
 def make_scope(method: str = "POST", path: str = "/x") -> dict[str, Any]:
@@ -40,7 +54,8 @@ async def exchange(app: Any, scope: Scope, *messages: Message) -> list[Message]:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    wrapped = ExchangeMiddleware(app, lambda: Metrics(CollectorRegistry()))
+    metrics = Metrics(CollectorRegistry())
+    wrapped = ExchangeMiddleware(EnvelopeMiddleware(app), lambda: metrics, POLICIES)
     await wrapped(scope, receive, send)
     return sent
 
@@ -81,28 +96,20 @@ async def test_control_characters_in_an_address_never_reach_the_log(
     assert "\x1b" not in record.getMessage()
 
 
-async def test_a_websocket_passes_through() -> None:
-    seen = []
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        seen.append(scope["type"])
-
-    await exchange(app, {"type": "websocket"})
-    assert seen == ["websocket"]
-
-
 async def test_a_refused_body_is_read_away_so_that_the_answer_arrives() -> None:
     async def greedy(scope: Scope, receive: Receive, send: Send) -> None:
         while (await receive()).get("more_body"):
             pass
 
     limiter = ClientLimiter(RateLimitConfig(0, 0, 0))
-    config = IntakeConfig(max_file_bytes=100, overhead_bytes=0)
+    config = IntakeConfig()
     app = IntakeMiddleware(greedy, limiter, config, asyncio.Event())
     chunks: list[Message] = [
-        {"type": "http.request", "body": bytes(60), "more_body": i < 9} for i in range(10)
+        {"type": "http.request", "body": bytes(BODY_BYTES // 9), "more_body": i < 9}
+        for i in range(10)
     ]
-    sent = await exchange(app, make_scope(), *chunks)
+    chunked = {**make_scope(), "headers": [(b"transfer-encoding", b"chunked")]}
+    sent = await exchange(app, chunked, *chunks)
     assert sent[0]["status"] == 413
     assert b'"FILE_TOO_LARGE"' in sent[1]["body"]
     assert sent[-1] == {"type": "http.response.body", "body": b""}
@@ -118,10 +125,125 @@ async def test_what_an_application_makes_of_a_refused_body_is_not_sent() -> None
             await send({"type": "http.response.body", "body": b"all is well"})
 
     limiter = ClientLimiter(RateLimitConfig(0, 0, 0))
-    config = IntakeConfig(max_file_bytes=10, overhead_bytes=0)
+    config = IntakeConfig()
     app = IntakeMiddleware(swallows, limiter, config, asyncio.Event())
     sent = await exchange(
-        app, make_scope(), {"type": "http.request", "body": bytes(60), "more_body": False}
+        app,
+        make_scope(),
+        {"type": "http.request", "body": bytes(BODY_BYTES + 1), "more_body": False},
     )
     assert [m["status"] for m in sent if m["type"] == "http.response.start"] == [413]
     assert not any(b"all is well" in m.get("body", b"") for m in sent)
+
+
+def make_handshake(path: str = "/live") -> dict[str, Any]:
+    scope = {**make_scope(path=path), "type": "websocket"}
+    del scope["method"]
+    return {**scope, "extensions": {"websocket.http.response": {}}}
+
+
+async def handshake(app: Any, path: str = "/live") -> list[Message]:
+    """What a WebSocket's handshake is answered, through everything that wraps a route."""
+    limiter = ClientLimiter(RateLimitConfig())
+    wrapped = IntakeMiddleware(app, limiter, IntakeConfig(), asyncio.Event())
+    return await exchange(wrapped, make_handshake(path), {"type": "websocket.connect"})
+
+
+async def _never(scope: Scope, receive: Receive, send: Send) -> None:
+    raise AssertionError("not reached")
+
+
+async def _accept(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+
+
+async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
+    await _accept(scope, receive, send)
+    await send({"type": "websocket.send", "text": "12345"})
+
+
+async def _break_before_accepting(scope: Scope, receive: Receive, send: Send) -> None:
+    raise RuntimeError("a bug")
+
+
+async def _break_afterwards(scope: Scope, receive: Receive, send: Send) -> None:
+    await _accept(scope, receive, send)
+    raise ServiceBusy
+
+
+async def _refuse_handshake(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "websocket.close"})
+
+
+async def _return_in_silence(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+
+
+@pytest.mark.parametrize(
+    ("app", "path", "status", "code"),
+    [
+        (_never, "/nowhere", 404, b"NOT_FOUND"),
+        (_never, "/x", 405, b"METHOD_NOT_ALLOWED"),
+        (_never, "/keys", 405, b"METHOD_NOT_ALLOWED"),
+        (_break_before_accepting, "/live", 500, b"INTERNAL_ERROR"),
+        (_refuse_handshake, "/live", 403, b"BAD_REQUEST"),
+        (_return_in_silence, "/live", 500, b"INTERNAL_ERROR"),
+    ],
+)
+async def test_a_websocket_that_is_not_accepted_is_answered_as_a_request_is(
+    app: Any, path: str, status: int, code: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "service.http.access_log"):
+        start, body = await handshake(app, path)
+    assert (start["type"], body["type"]) == (
+        "websocket.http.response.start",
+        "websocket.http.response.body",
+    )
+    headers = {name.decode().lower(): value.decode() for name, value in start["headers"]}
+    assert start["status"] == status
+    assert code in body["body"]
+    assert headers["x-request-id"] in body["body"].decode()
+    assert headers["x-ratelimit-remaining"] == "29"
+    assert f"WEBSOCKET {path} {status}" in caplog.text
+    assert "client=192.0.2.1" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("app", "close", "reason"),
+    [(_echo, 1000, ""), (_accept, 1000, ""), (_break_afterwards, 1011, "SERVICE_BUSY")],
+)
+async def test_a_websocket_that_was_accepted_is_closed_whatever_happens(
+    app: Any, close: int, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "service.http.access_log"):
+        accepted, *_, last = await handshake(app)
+    assert dict(accepted["headers"])[b"x-ratelimit-remaining"] == b"29"
+    assert (last["type"], last["code"], last["reason"]) == ("websocket.close", close, reason)
+    assert "WEBSOCKET /live 101" in caplog.text
+    assert ("out=5" in caplog.text) == (app is _echo)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("POST", "/keys", "ACCESS_DENIED"),
+        ("GET", "/keys", "METHOD_NOT_ALLOWED"),
+        ("DELETE", "/nowhere", "NOT_FOUND"),
+    ],
+)
+async def test_what_a_policy_does_not_name_is_refused(method: str, path: str, code: str) -> None:
+    limiter = ClientLimiter(RateLimitConfig())
+    app = IntakeMiddleware(_never, limiter, IntakeConfig(), asyncio.Event())
+    sent = await exchange(app, make_scope(method, path))
+    assert json.loads(sent[1]["body"])["error_code"] == code
+
+
+async def test_a_stopping_service_takes_no_websocket() -> None:
+    stopping = asyncio.Event()
+    stopping.set()
+    limiter = ClientLimiter(RateLimitConfig())
+    app = IntakeMiddleware(_never, limiter, IntakeConfig(), stopping)
+    start, body = await exchange(app, make_handshake())
+    assert start["status"] == 503
+    assert b"SHUTTING_DOWN" in body["body"]

@@ -58,4 +58,4 @@ async def test_other_schemes_are_left_to_the_router() -> None:
 
 
 async def test_what_is_no_request_passes() -> None:
-    assert (await seen(b"/a/", "/a/", type="websocket"))["path"] == "/a/"
+    assert (await seen(b"/a/", "/a/", type="lifespan"))["path"] == "/a/"

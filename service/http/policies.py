@@ -1,0 +1,133 @@
+"""What each address lets through, in one table; an address without a row lets nothing through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from starlette.responses import Response
+from starlette.routing import compile_path
+
+from models.errors import BackgroundRemovalError
+from service.access.caller import ANONYMOUS, Caller
+from service.errors import AccessDenied, MethodNotAllowed, NotFound
+from service.http.problems import render
+
+PREFIX = "/api/background-removal"
+#: BentoML's answer to an orchestrator that asks whether to send requests.
+READINESS = "/readyz"
+METRICS = "/metrics"
+#: The method of a WebSocket's handshake, here and in the log.
+WEBSOCKET = "WEBSOCKET"
+
+_READ = frozenset({"GET", "HEAD"})
+_POST = frozenset({"POST"})
+_ANYONE = frozenset({ANONYMOUS})
+_FORM_BYTES = 256 * 1024  # what a form may weigh beside its file
+
+
+class Renderer(Protocol):
+    """Makes the response for an error."""
+
+    def __call__(
+        self, error: BackgroundRemovalError, request_id: str, status: int | None = None
+    ) -> Response:
+        """See `service.http.problems.render`."""
+
+
+@dataclass(frozen=True)
+class RoutePolicy:
+    """What one address lets through. The defaults are the strictest there are: nothing, for nobody.
+
+    Attributes:
+        path: The address; a part in braces stands for any one segment.
+        route: What metrics and the log call it.
+        methods: HTTP methods it takes, and `WEBSOCKET` where it takes one.
+        tiers: Tiers of the callers that may use it.
+        cost: Requests of a caller's minute that one call takes. 0 for what is only read: it is not
+            limited, its body is not read, and it is answered until the process ends.
+        max_file_bytes: Largest uploaded file; 0 where none is taken.
+        is_probe: Whether machines ask it over and over; an answer is then logged when debugging
+            only.
+        render: How its errors look.
+    """
+
+    path: str = ""
+    route: str = "unmatched"
+    methods: frozenset[str] = frozenset()
+    tiers: frozenset[str] = frozenset()
+    cost: int = 1
+    max_file_bytes: int = 0
+    is_probe: bool = False
+    render: Renderer = render
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Largest body: the file and the form around it."""
+        return self.max_file_bytes + _FORM_BYTES if self.max_file_bytes else 0
+
+    def refusal(self, method: str, caller: Caller) -> BackgroundRemovalError | None:
+        """Why a caller may not use a method here, or None if it may."""
+        if not self.methods:
+            return NotFound()
+        if method not in self.methods:
+            return MethodNotAllowed()
+        return None if caller.tier in self.tiers else AccessDenied()
+
+
+#: Of every address that is not in the table.
+CLOSED = RoutePolicy()
+
+
+class RoutePolicies:
+    """The table.
+
+    Args:
+        rows: One for every address.
+    """
+
+    def __init__(self, rows: Iterable[RoutePolicy]) -> None:
+        self.rows = tuple(rows)
+        self._exact = {row.path: row for row in self.rows if "{" not in row.path}
+        self._patterns = [(compile_path(row.path)[0], row) for row in self.rows if "{" in row.path]
+
+    def of(self, path: str) -> RoutePolicy:
+        """The policy of a path without a slash at its end; `CLOSED` where none is named."""
+        if path in self._exact:
+            return self._exact[path]
+        return next((row for pattern, row in self._patterns if pattern.match(path)), CLOSED)
+
+
+def create_policies(max_file_bytes: int) -> RoutePolicies:
+    """The policies of this service.
+
+    Args:
+        max_file_bytes: Largest picture.
+    """
+    return RoutePolicies(
+        (
+            _removal(f"{PREFIX}/remove", "/remove", max_file_bytes),
+            _removal("/remove_background", "/remove_background", max_file_bytes),
+            _reading(f"{PREFIX}/health", "/health", is_probe=True),
+            _reading(f"{PREFIX}/openapi.json", "/openapi.json"),
+            _reading(f"{PREFIX}/docs", "/docs"),
+            _reading(f"{PREFIX}/static/{{name}}", "/static"),
+            _reading("/", "/"),
+            _reading(METRICS, METRICS, is_probe=True),
+            # BentoML's own: for orchestrators, and for its Python client.
+            _reading(READINESS, READINESS, is_probe=True),
+            _reading("/livez", "/livez", is_probe=True),
+            _reading("/healthz", "/healthz", is_probe=True),
+            _reading("/schema.json", "/schema.json"),
+            _reading("/docs.json", "/docs.json"),
+        )
+    )
+
+
+def _removal(path: str, route: str, max_file_bytes: int) -> RoutePolicy:
+    return RoutePolicy(path, route, _POST, _ANYONE, max_file_bytes=max_file_bytes)
+
+
+def _reading(path: str, route: str, *, is_probe: bool = False) -> RoutePolicy:
+    return RoutePolicy(path, route, _READ, _ANYONE, cost=0, is_probe=is_probe)

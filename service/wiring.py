@@ -1,0 +1,162 @@
+"""Puts the HTTP side together from settings: what the Bento serves, and what tests serve."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from models.spec import ModelSpec
+from service.access.rate_limit import ClientLimiter, RateLimitConfig
+from service.http.app import EXPOSED_HEADERS
+from service.http.bodies import IntakeConfig
+from service.http.dependencies import Services
+from service.http.envelope import EnvelopeMiddleware
+from service.http.health import HealthReporter, InferenceProbe, Requested
+from service.http.host_check import HostCheckMiddleware
+from service.http.metrics import Metrics
+from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
+from service.http.policies import create_policies
+from service.http.target import TargetMiddleware
+from service.imaging.guard import ImageLimits
+from service.processes.connections import ConnectionConfig
+from service.removal.ports import MattingClient
+from service.removal.remover import BackgroundRemover, RemoverConfig
+from service.removal.telemetry import StageObserver, Telemetry
+from service.resources import allowed_bytes
+from service.settings import Settings
+
+
+class InferenceClient(MattingClient, InferenceProbe, Protocol):
+    """The inference service, as the remover and health see it."""
+
+
+@dataclass(frozen=True)
+class HttpConfig:
+    """What the HTTP side is told.
+
+    Attributes:
+        remover: Bounds of the remover.
+        rates: How much a caller may send.
+        intake: How bodies may arrive.
+        connections: How connections are kept.
+        requested: What the operator asked for, for health.
+        trusted_proxies: Networks whose `X-Forwarded-For` is believed.
+        cors_origins: Origins whose pages may call.
+        allowed_hosts: Host names a browser may use beside local ones.
+    """
+
+    requested: Requested
+    remover: RemoverConfig = field(default_factory=RemoverConfig)
+    rates: RateLimitConfig = field(default_factory=RateLimitConfig)
+    intake: IntakeConfig = field(default_factory=IntakeConfig)
+    connections: ConnectionConfig = field(default_factory=ConnectionConfig)
+    trusted_proxies: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+
+
+def configure(settings: Settings) -> HttpConfig:
+    """What settings mean for the HTTP side."""
+    return HttpConfig(
+        requested=Requested(settings.device, settings.wants_of_gpu, settings.model),
+        remover=RemoverConfig(
+            limits=ImageLimits(
+                max_bytes=int(settings.max_image_size_mb * 1024**2),
+                max_pixels=int(settings.max_megapixels * 1e6),
+                max_ratio=settings.max_decompression_ratio,
+            ),
+            timeout_s=settings.processing_timeout_sec,
+            workers=settings.num_workers,
+            max_queue=settings.max_queue,
+            max_bytes=_picture_bytes(settings),
+        ),
+        rates=RateLimitConfig(
+            per_minute=settings.rate_limit_per_minute,
+            per_second=settings.rate_limit_per_second,
+            in_flight=settings.max_in_flight_per_client,
+            shape=settings.rate_limit_mode == "shape",
+        ),
+        intake=IntakeConfig(max_bytes_in_memory=settings.max_upload_memory_mb * 1024**2),
+        connections=ConnectionConfig(
+            keep_alive_s=settings.keep_alive_sec,
+            max_open=settings.max_connections,
+            trusted_proxies=settings.trusted_proxies,
+        ),
+        trusted_proxies=settings.trusted_proxies,
+        cors_origins=settings.cors_origins,
+        allowed_hosts=settings.allowed_hosts,
+    )
+
+
+def _picture_bytes(settings: Settings) -> int:
+    """Memory for pictures; what nobody has set leaves as much again to everything else."""
+    if settings.max_picture_memory_mb is not None:
+        return settings.max_picture_memory_mb * 1024**2
+    return min(settings.num_workers * 1024**3, allowed_bytes() // 2)
+
+
+def create_services(
+    config: HttpConfig, spec: ModelSpec, inference: InferenceClient, observe_stages: StageObserver
+) -> Services:
+    """Make the parts behind the routes.
+
+    Args:
+        config: What they are told.
+        spec: The model that is served.
+        inference: What runs it.
+        observe_stages: Told what each stage of a removal took, in milliseconds.
+    """
+    remover = BackgroundRemover(inference, spec, config.remover, Telemetry(observe_stages))
+    health = HealthReporter(
+        inference,
+        spec,
+        config.requested,
+        remover.telemetry.hour,
+        is_warm=lambda: remover.is_warm,
+        overdue=lambda: (remover.overdue, remover.config.workers),
+    )
+    return Services(remover, health)
+
+
+def create_middlewares(
+    config: HttpConfig,
+    limiter: ClientLimiter,
+    metrics: Callable[[], Metrics],
+    draining: asyncio.Event,
+) -> list[Middleware]:
+    """What wraps every route, the outermost first.
+
+    Args:
+        config: What they are told.
+        limiter: Rates per caller.
+        metrics: Makes the metrics, in the process that serves.
+        draining: Set once the process has been told to stop.
+    """
+    policies = create_policies(config.remover.limits.max_bytes)
+    wrappers = [
+        Middleware(TargetMiddleware),
+        Middleware(
+            ExchangeMiddleware,
+            metrics=metrics,
+            policies=policies,
+            trusted_proxies=config.trusted_proxies,
+        ),
+        Middleware(EnvelopeMiddleware),
+        Middleware(HostCheckMiddleware, allowed_hosts=config.allowed_hosts),
+        Middleware(IntakeMiddleware, limiter=limiter, config=config.intake, draining=draining),
+    ]
+    if config.cors_origins:  # around the envelope: a page may read what an error says
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=list(config.cors_origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=list(EXPOSED_HEADERS),
+        )
+        wrappers.insert(2, cors)
+    return wrappers
