@@ -1,4 +1,4 @@
-"""Colours + alpha matte -> cutout (RGBA), and cutout over a background -> composite (RGB)."""
+"""Colours + alpha matte -> cutout (RGBA), a layer beneath it, composite (RGB) over a background."""
 
 from __future__ import annotations
 
@@ -64,6 +64,37 @@ def composite(cutout: U8Array, background: U8Array) -> U8Array:
             dst=colours[strip],
         )
     return colours
+
+
+def underlay(
+    colours: U8Array, alpha_u8: U8Array, colour: tuple[int, int, int], opacity: U8Array
+) -> tuple[U8Array, U8Array]:
+    """Put a layer of one colour beneath a picture, such as its shadow.
+
+    Where the layer is transparent or the picture opaque, nothing changes.
+
+    Args:
+        colours: ``[H, W, 3]``, straight.
+        alpha_u8: Opacity of the picture ``[H, W]``, 0..255.
+        colour: Red, green, blue of the layer.
+        opacity: Of the layer ``[H, W]``, 0..255.
+
+    Returns:
+        Colours and opacity of both together, straight.
+    """
+    laid, together = colours.copy(), alpha_u8.copy()
+    for strip in _strips(alpha_u8.shape[0]):
+        seen = np.logical_and(opacity[strip], alpha_u8[strip] < 255)
+        if not seen.any():
+            continue
+        front = alpha_u8[strip].astype(np.float32)
+        behind = opacity[strip].astype(np.float32) * (1.0 - front / 255.0)
+        layer = np.empty_like(colours[strip])
+        layer[:] = colour
+        mixed = cv2.blendLinear(colours[strip], layer, front, behind)
+        cv2.copyTo(mixed, seen.view(np.uint8), laid[strip])
+        cv2.add(front, behind, dst=together[strip], dtype=cv2.CV_8U)
+    return laid, together
 
 
 def _strips(height: int) -> Iterator[slice]:

@@ -14,16 +14,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from models.arrays import FloatArray, U8Array
+from models.arrays import U8Array
 from models.matting.grid import enlarge, make_grid, reduce_to_grid, soft_blocks
+from models.matting.spread import spread
 
 #: Longest side of the reduced grid, in pixels.
 _MAX_SIDE = 320
-#: Half sides of the windows colours are spread by, widest first, in cells. The widest reaches along
-#: hair and across blur that has no certain pixel of the subject near.
-_REACHES = (96, 24, 6)
-#: With less certainty than this in a window, colour comes from the wider one, then the source.
-_FLOOR = 1e-2
 
 
 def estimate_foreground(source: U8Array, alpha_u8: U8Array) -> U8Array:
@@ -77,33 +73,5 @@ def _explain(
 
 def _layers(colours: U8Array, alpha_u8: U8Array) -> tuple[U8Array, U8Array]:
     """Colours of subject and background, each spread over the whole grid ``[h, w, 3]``."""
-    image = cv2.cvtColor(colours, cv2.COLOR_RGB2RGBA).astype(np.float32)
     alpha = alpha_u8.astype(np.float32) / 255.0
-    foreground, background = (
-        np.rint(cv2.cvtColor(_spread(image, opacity), cv2.COLOR_RGBA2RGB)).astype(np.uint8)
-        for opacity in (alpha, 1.0 - alpha)
-    )
-    return foreground, background
-
-
-def _spread(image: FloatArray, opacity: FloatArray) -> FloatArray:
-    """Carry certain colours into uncertain cells, from as near as there are any.
-
-    Args:
-        image: Colours and a constant 255 ``[h, w, 4]``; the fourth channel counts the weights.
-        opacity: Share of the wanted layer in each cell ``[h, w]``, 0..1.
-
-    Returns:
-        Colours of that layer ``[h, w, 4]``.
-    """
-    certainty = opacity**16  # mixtures hardly count
-    weighted = image * cv2.merge([certainty] * 4)
-    spread = image
-    for reach in _REACHES:
-        window = (2 * reach + 1, 2 * reach + 1)
-        near = cv2.blur(weighted, window, borderType=cv2.BORDER_REPLICATE)
-        total = near + _FLOOR * spread
-        weight = cv2.extractChannel(total, 3)
-        quotient = cv2.divide(total, cv2.merge([weight] * 4), scale=255.0)
-        spread = np.asarray(quotient, dtype=np.float32)
-    return spread
+    return spread(colours, alpha), spread(colours, 1.0 - alpha)

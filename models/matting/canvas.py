@@ -1,0 +1,155 @@
+"""Where the subject is in a picture, and a picture put somewhere else on a canvas."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from models.arrays import Mask, U8Array, U16Array
+
+#: Below this a matte is faint enough not to be missed by anybody.
+_VISIBLE = 16
+#: A part of fewer than this share of the largest part's visible pixels is a speck.
+_SPECK = 1 / 2000
+#: So is, whatever else there is, a part of fewer than this share of the picture.
+_SPECK_OF_PICTURE = 1 / 40_000
+#: Longest side of the grid on which parts are told apart, in cells.
+_MAX_SIDE = 512
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels; it may lie partly outside what it is a rectangle of.
+
+    Attributes:
+        left: Columns left of it.
+        top: Rows above it.
+        width: Columns, at least 1.
+        height: Rows, at least 1.
+    """
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+def subject_box(alpha_u8: U8Array, threshold: int = _VISIBLE) -> Box | None:
+    """Find the smallest box with all of the subject, but for specks of noise.
+
+    Visible pixels less than about two cells of a grid of 512 apart are one part. A part is a speck
+    if it has fewer than 1/2000 of the pixels of the largest part, or than 1/40,000 of the picture.
+
+    Args:
+        alpha_u8: Matte ``[H, W]``, 0..255.
+        threshold: From this opacity on a pixel is visible.
+
+    Returns:
+        The box, or None where there is no subject.
+    """
+    height, width = alpha_u8.shape
+    visible = np.greater_equal(alpha_u8, threshold)
+    cell = -(-max(height, width) // _MAX_SIDE)
+    counts = _count(visible, cell)
+    labels, parts = _label(counts)
+    pixels = np.bincount(labels.ravel(), weights=counts.ravel(), minlength=parts)
+    pixels[0] = 0
+    largest = pixels.max()
+    kept = (pixels >= largest * _SPECK) & (pixels >= visible.size * _SPECK_OF_PICTURE)
+    kept &= pixels > 0
+    if not kept.any():
+        return None
+    cells = kept[labels].astype(np.uint8)
+    left, top, columns, rows = (cell * one for one in cv2.boundingRect(cells))
+    part = visible[top : top + rows, left : left + columns].view(np.uint8)
+    near = cells[top // cell : (top + rows) // cell, left // cell : (left + columns) // cell]
+    chosen = cv2.resize(near, (columns, rows), interpolation=cv2.INTER_NEAREST)
+    chosen = cv2.bitwise_and(part, chosen[: part.shape[0], : part.shape[1]])
+    x, y, box_width, box_height = cv2.boundingRect(chosen)
+    return Box(left + x, top + y, box_width, box_height)
+
+
+def place(
+    colours: U8Array, alpha_u8: U8Array, box: Box, canvas: tuple[int, int]
+) -> tuple[U8Array, U8Array]:
+    """Resample a whole picture so that it fills a box on a transparent canvas.
+
+    Colours count by their opacity, so that hidden ones leave no fringe; those under alpha 0
+    become 0. Without a change of size every pixel stays exactly as it is. Shrinking averages over
+    areas; enlarging interpolates linearly.
+
+    Args:
+        colours: ``[H, W, 3]``, straight.
+        alpha_u8: Matte ``[H, W]``, 0..255.
+        box: Where on the canvas; what lies outside is cut off.
+        canvas: Height and width.
+
+    Returns:
+        Colours ``[height, width, 3]`` and matte ``[height, width]``.
+
+    Raises:
+        ValueError: If colours and matte differ in size. Our bug, never a user's.
+    """
+    if colours.shape[:2] != alpha_u8.shape:
+        raise ValueError(f"colours {colours.shape[:2]} and alpha {alpha_u8.shape} differ")
+    placed = np.zeros((*canvas, 3), np.uint8)
+    opacity = np.zeros(canvas, np.uint8)
+    rows = slice(max(0, box.top), max(0, min(canvas[0], box.top + box.height)))
+    columns = slice(max(0, box.left), max(0, min(canvas[1], box.left + box.width)))
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        return placed, opacity
+    seen = Box(columns.start - box.left, rows.start - box.top, *_size(rows, columns))
+    weight = _resample(np.multiply(alpha_u8, 255, dtype=np.uint16), box, seen)
+    opacity[rows, columns] = (weight + 127) // 255
+    hidden = np.equal(opacity[rows, columns], 0)
+    for channel in range(3):
+        plane = np.multiply(colours[..., channel], alpha_u8, dtype=np.uint16)
+        straight = cv2.divide(_resample(plane, box, seen), weight, scale=255, dtype=cv2.CV_8U)
+        straight[hidden] = 0
+        placed[rows, columns, channel] = straight
+    return placed, opacity
+
+
+def _size(rows: slice, columns: slice) -> tuple[int, int]:
+    return columns.stop - columns.start, rows.stop - rows.start
+
+
+def _resample(plane: U16Array, box: Box, seen: Box) -> U16Array:
+    """Bring a plane to the size of a box, and keep what is seen of it."""
+    height, width = plane.shape
+    inner = (min(width, box.width), min(height, box.height))
+    shrunk = plane
+    if inner != (width, height):
+        shrunk = np.asarray(cv2.resize(plane, inner, interpolation=cv2.INTER_AREA), np.uint16)
+    if inner == (box.width, box.height):
+        return shrunk[seen.top : seen.top + seen.height, seen.left : seen.left + seen.width]
+    scale_x, scale_y = inner[0] / box.width, inner[1] / box.height
+    to_plane = np.array(
+        [
+            [scale_x, 0, (seen.left + 0.5) * scale_x - 0.5],
+            [0, scale_y, (seen.top + 0.5) * scale_y - 0.5],
+        ]
+    )
+    enlarged = cv2.warpAffine(
+        shrunk,
+        to_plane,
+        (seen.width, seen.height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(enlarged, np.uint16)
+
+
+def _count(visible: Mask, cell: int) -> np.ndarray:
+    """Visible pixels of each cell."""
+    rows = np.arange(0, visible.shape[0], cell)
+    columns = np.arange(0, visible.shape[1], cell)
+    by_row = [np.add.reduce(visible[top : top + cell], axis=0, dtype=np.uint16) for top in rows]
+    return np.add.reduceat(np.stack(by_row), columns, axis=1, dtype=np.uint32)
+
+
+def _label(counts: np.ndarray) -> tuple[np.ndarray, int]:
+    """Number the parts, cells that touch by a corner included; 0 is nothing."""
+    parts, labels = cv2.connectedComponents((counts > 0).astype(np.uint8), connectivity=8)
+    return labels, parts
