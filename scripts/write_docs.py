@@ -14,18 +14,19 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from scripts.command import run_command
 from service.http.forms import IMAGE, FormOptions
+from service.removal.options import PRESETS, Colour
 from service.settings import Settings, variable
 
 CONFIGURATION = Path("docs/configuration.md")
 ENV_EXAMPLE = Path(".env.example")
 API = Path("docs/api.md")
-_OPTIONS = re.compile(r"(?<=<!-- options -->\n).*?(?=<!-- /options -->)", re.DOTALL)
+_PLACE = r"(?<=<!-- {0} -->\n).*?(?=<!-- /{0} -->)"
 
 _HEAD = """\
 # Configuration
@@ -55,7 +56,15 @@ _IMAGE = (
     "JPEG, PNG, WebP or BMP; at most 10 MB, 50 megapixels and 8K (7680x4320, either way up), "
     "at least 64x64"
 )
-_KINDS: Mapping[Any, str] = {bool: "boolean", int: "integer", float: "number"}
+_KINDS: Mapping[Any, str] = {
+    bool: "`true`, `false`",
+    int: "integer",
+    float: "number",
+    Path: "path",
+    str: "text",
+    bytes: "file",
+    Colour: "colour",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -78,7 +87,7 @@ def documents() -> Mapping[Path, str]:
     return {
         CONFIGURATION: describe_settings(),
         ENV_EXAMPLE: write_env_example(),
-        API: _OPTIONS.sub(lambda _: describe_options(), _read(API)),
+        API: describe_api(_read(API)),
     }
 
 
@@ -100,14 +109,33 @@ def write_env_example() -> str:
     return _ENV_HEAD + "".join(entries)
 
 
+def describe_api(text: str) -> str:
+    """The description of the API with its tables made anew."""
+    text = _filled(text, "options", describe_options())
+    return _filled(text, "presets", describe_presets())
+
+
 def describe_options() -> str:
     """The form's fields as a Markdown table."""
     head = "| Field | Type | Default | Meaning |\n|---|---|---|---|\n"
     rows = [f"| `{IMAGE}` | file | required | {_IMAGE} |\n"]
     for name, field in FormOptions.model_fields.items():
-        kind = _KINDS.get(field.annotation, "text")
-        rows.append(f"| `{name}` | {kind} | {_default(field)} | {field.description} |\n")
+        rows.append(f"| `{name}` | {_values(field)} | {_default(field)} | {field.description} |\n")
     return head + "".join(rows)
+
+
+def describe_presets() -> str:
+    """What each preset stands for, as a Markdown table."""
+    rows = []
+    for name, options in PRESETS.items():
+        told = ", ".join(f"`{option}={_as_text(value)}`" for option, value in options.items())
+        rows.append(f"| `{name}` | {told} |\n")
+    return "| Preset | Stands for |\n|---|---|\n" + "".join(rows)
+
+
+def _filled(text: str, place: str, with_what: str) -> str:
+    """A document with what stands between two comments replaced."""
+    return re.sub(_PLACE.format(place), lambda _: with_what, text, flags=re.DOTALL)
 
 
 def _read(path: Path) -> str:
@@ -123,6 +151,8 @@ def _as_text(value: object) -> str:
     """A default as an operator would write it; empty where nothing is set."""
     if value is None or value == ():
         return ""
+    if isinstance(value, tuple) and len(value) == len(get_args(Colour)):
+        return "#" + bytes(value).hex()
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -131,15 +161,15 @@ def _values(field: FieldInfo) -> str:
     (kind,) = _kinds(field.annotation)
     if get_origin(kind) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(kind))
-    names = {bool: "`true`, `false`", int: "integer", float: "number", Path: "path", str: "text"}
-    return " ".join([names.get(kind, "list, comma separated"), *_bounds(field)])
+    return " ".join([_KINDS.get(kind, "list, comma separated"), *_bounds(field)])
 
 
 def _kinds(annotation: Any) -> tuple[Any, ...]:
     """The types of an annotation, without None."""
-    if not isinstance(annotation, UnionType):
+    if not isinstance(annotation, UnionType) and get_origin(annotation) is not Union:
         return (annotation,)
-    return tuple(kind for kind in get_args(annotation) if kind is not NoneType)
+    kinds = (kind for kind in get_args(annotation) if kind is not NoneType)
+    return tuple(get_args(kind)[0] if get_origin(kind) is Annotated else kind for kind in kinds)
 
 
 def _bounds(field: FieldInfo) -> list[str]:

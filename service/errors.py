@@ -10,6 +10,7 @@ The whole tree::
     │  ├─ NotFound
     │  ├─ MethodNotAllowed
     │  ├─ AccessDenied
+    │  ├─ NotAcceptable
     │  ├─ UploadTimeout
     │  ├─ RateLimited
     │  └─ ImageError
@@ -100,6 +101,13 @@ class AccessDenied(RequestError):
 
     code = "ACCESS_DENIED"
     public_message = "You may not use this address"
+
+
+class NotAcceptable(RequestError):
+    """The caller accepts no media type that can be made."""
+
+    code = "NOT_ACCEPTABLE"
+    public_message = "The Accept header names nothing this can be answered with"
 
 
 class UploadTimeout(RequestError):

@@ -129,6 +129,7 @@ class RemovalInput(bentoml.IODescriptor, RemovalOptions):
     """
 
     image: Path
+    bg_image: Path | None = None  # type: ignore[assignment]
 
     @classmethod
     async def from_http_request(cls, request: Request, serde: Any) -> Self:
@@ -177,7 +178,7 @@ class BackgroundRemoval:
     @bentoml.api(input_spec=RemovalInput)
     async def remove_background(
         self, ctx: bentoml.Context, image: Path, **options: Any
-    ) -> Annotated[Path, ContentType("image/png")]:
+    ) -> Annotated[Path, ContentType("image/*")]:
         """Remove the background of one picture; the form and every limit are those of `/remove`."""
         request: Any = ctx.request
         try:

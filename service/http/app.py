@@ -21,14 +21,18 @@ from service.http.routes import health, remove
 EXPOSED_HEADERS = (
     "Content-Disposition",
     "Retry-After",
+    "X-Applied",
     "X-Engine",
     "X-Model-Version",
     "X-Original-Size",
+    "X-Output-Size",
     "X-Processing-Time-Ms",
     "X-RateLimit-Limit",
     "X-RateLimit-Remaining",
     "X-RateLimit-Reset",
     "X-Request-ID",
+    "X-Subject-Box",
+    "X-Subject-Found",
 )
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]

@@ -106,6 +106,7 @@ class GuardedBody:
         self._revoked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._began = time.monotonic()
         self._give_up_at = self._began + config.total_s
+        self._max_bytes = exchange.policy.max_body_bytes("")
         self.fault: BackgroundRemovalError | None = None
 
     @property
@@ -138,6 +139,7 @@ class GuardedBody:
         """Refuse by `Content-Length` before a byte is read."""
         announced = headers.get("content-length", "")
         n_bytes = int(announced[:_LENGTH_DIGITS]) if announced.isdecimal() else 0
+        self._max_bytes = self._exchange.policy.max_body_bytes(headers.get("content-type", ""))
         self._check(n_bytes)
 
     async def __call__(self) -> Message:
@@ -162,9 +164,8 @@ class GuardedBody:
         self._check(self._exchange.bytes_in)
 
     def _check(self, n_bytes: int) -> None:
-        policy = self._exchange.policy
-        if n_bytes > policy.max_body_bytes:
-            raise file_too_large(n_bytes, policy.max_file_bytes)
+        if n_bytes > self._max_bytes:
+            raise file_too_large(n_bytes, self._exchange.policy.max_file_bytes)
 
     async def _next_or_give_up(self) -> Message:
         """Wait for bytes, for the stop, or for the end of our patience."""

@@ -58,7 +58,10 @@ def boundary_of(content_type: str) -> bytes:
     """
     media_type, parameters = parse_options_header(content_type)
     if media_type != b"multipart/form-data":
-        raise MultipartFault("Expected multipart/form-data with the picture in the field image")
+        raise MultipartFault(
+            "Expected multipart/form-data with the picture in the field image, application/json, "
+            "or the picture alone as image/*"
+        )
     boundary = parameters.get(b"boundary", b"")
     if not boundary:
         raise MultipartFault(

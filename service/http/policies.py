@@ -62,10 +62,10 @@ class RoutePolicy:
     is_probe: bool = False
     render: Renderer = render
 
-    @property
-    def max_body_bytes(self) -> int:
-        """Largest body: the file and the form around it."""
-        return self.max_file_bytes + _FORM_BYTES if self.max_file_bytes else 0
+    def max_body_bytes(self, media_type: str) -> int:
+        """Largest body of a kind: the files and the form around them, in JSON as base64."""
+        n_bytes = self.max_file_bytes + _FORM_BYTES if self.max_file_bytes else 0
+        return n_bytes * 4 // 3 if media_type.lower().startswith("application/json") else n_bytes
 
     def refusal(self, method: str, caller: Caller) -> BackgroundRemovalError | None:
         """Why a caller may not use a method here, or None if it may."""

@@ -23,6 +23,7 @@ STATUS: Mapping[type[BackgroundRemovalError], int] = {
     errors.NotFound: 404,
     errors.MethodNotAllowed: 405,
     errors.AccessDenied: 403,
+    errors.NotAcceptable: 406,
     errors.UploadTimeout: 408,
     errors.RateLimited: 429,
     errors.ImageError: 400,

@@ -6,8 +6,19 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.removal.options import Output
+
 UNHEALTHY = "UNHEALTHY"
 HealthState = Literal["healthy", "degraded", "unhealthy"]
+
+
+class SubjectBox(BaseModel):
+    """Where the subject is in what was made, in pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
 
 
 class ProcessingInfo(BaseModel):
@@ -16,7 +27,7 @@ class ProcessingInfo(BaseModel):
     model_config = ConfigDict(protected_namespaces=())
 
     original_size: str = Field(description="Upright source, width x height", examples=["1920x1080"])
-    output_size: str = Field(description="Cutout, width x height", examples=["1920x1080"])
+    output_size: str = Field(description="What was made, width x height", examples=["1920x1080"])
     background_removed: bool = True
     edge_smoothing_applied: bool
     processing_time_ms: float = Field(ge=0, description="From body complete to response ready")
@@ -26,13 +37,19 @@ class ProcessingInfo(BaseModel):
     retried_on_cpu: bool = Field(
         default=False, description="The GPU failed on this picture, and the CPU made the matte"
     )
+    output: Output = Field(description="What was made")
+    subject_found: bool = Field(description="Whether anything was found to be the subject")
+    subject_box: SubjectBox | None
+    applied: list[str] = Field(
+        description="Options that were on", examples=[["smoothing", "decontaminate"]]
+    )
 
 
 class RemovalBody(BaseModel):
     """The answer with `return_base64=true`."""
 
     success: bool = True
-    processed_image: str = Field(description="PNG as a data URI")
+    processed_image: str = Field(description="The file as a data URI")
     processing_info: ProcessingInfo
 
 

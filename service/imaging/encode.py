@@ -1,12 +1,19 @@
-"""Encodes pixels as a PNG file."""
+"""Encodes pixels as a file that carries nothing but the picture."""
 
 from __future__ import annotations
 
+import io
 import struct
+import zipfile
 import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+import simplejpeg
 from isal import isal_zlib
+from PIL import Image
 
 from models.arrays import U8Array
 
@@ -15,6 +22,84 @@ _FILTER_UP = 2
 _COLOUR_TYPE = {1: 0, 3: 2, 4: 6}  # channels -> grey, RGB, RGBA
 _PERCEPTUAL_INTENT = b"\x00"
 _DEFLATE_LEVEL = 1
+# Speed for size, as measured in docs/benchmarks/2026-11-27-output-formats.md.
+_WEBP_METHOD = 2
+_AVIF_SPEED = 9
+#: Media type of `encode_parts`.
+ZIP = "application/zip"
+_ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the first a ZIP can state: nothing of ours
+
+
+@dataclass(frozen=True)
+class EncodedFile:
+    """A finished file.
+
+    Attributes:
+        data: Its bytes.
+        media_type: Its media type.
+        suffix: How its name ends, without the dot.
+    """
+
+    data: bytes
+    media_type: str
+    suffix: str
+
+
+class _Encoding(NamedTuple):
+    media_type: str
+    suffix: str
+    encode: Callable[[U8Array, int], bytes]
+
+
+def encode_picture(pixels: U8Array, file_format: str, quality: int = 90) -> EncodedFile:
+    """Encode 8-bit sRGB pixels.
+
+    Args:
+        pixels: ``[H, W, 4]`` RGBA, ``[H, W, 3]`` RGB or ``[H, W]`` grey.
+        file_format: A key of `ENCODINGS`; `jpeg` takes no RGBA.
+        quality: 1..100, of the formats that lose something.
+    """
+    media_type, suffix, encode = ENCODINGS[file_format]
+    return EncodedFile(encode(pixels, quality), media_type, suffix)
+
+
+def encode_parts(rgba: U8Array, quality: int = 90) -> EncodedFile:
+    """Colours as JPEG and opacity as PNG, in one ZIP: a fraction of the bytes of a large PNG.
+
+    Args:
+        rgba: Cutout ``[H, W, 4]``, straight; what its colours under alpha 0 are is sent as well.
+        quality: 1..100, of the JPEG.
+    """
+    files = {
+        "color.jpg": _encode_jpeg(rgba[..., :3], quality),
+        "alpha.png": encode_png(np.ascontiguousarray(rgba[..., 3])),
+    }
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name, _ZIP_DATE), data)
+    return EncodedFile(packed.getvalue(), ZIP, "zip")
+
+
+def _encode_jpeg(pixels: U8Array, quality: int) -> bytes:
+    grey = pixels.ndim == 2
+    rows = np.ascontiguousarray(pixels[..., None] if grey else pixels)
+    colours, sampling = ("GRAY", "Gray") if grey else ("RGB", "420" if quality < 90 else "444")
+    return bytes(simplejpeg.encode_jpeg(rows, quality, colours, sampling, fastdct=False))
+
+
+def _encode_webp(pixels: U8Array, quality: int) -> bytes:
+    return _saved(pixels, "WEBP", quality=quality, method=_WEBP_METHOD)
+
+
+def _encode_avif(pixels: U8Array, quality: int) -> bytes:
+    return _saved(pixels, "AVIF", quality=quality, speed=_AVIF_SPEED, max_threads=1)
+
+
+def _saved(pixels: U8Array, file_format: str, **parameters: int) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, file_format, **parameters)
+    return file.getvalue()
 
 
 def encode_png(pixels: U8Array) -> bytes:
@@ -53,3 +138,11 @@ def chunk(kind: bytes, data: bytes) -> bytes:
     """Length, kind, data, checksum."""
     checksum = zlib.crc32(data, zlib.crc32(kind))
     return b"".join((struct.pack(">I", len(data)), kind, data, struct.pack(">I", checksum)))
+
+
+ENCODINGS: Mapping[str, _Encoding] = {
+    "png": _Encoding("image/png", "png", lambda pixels, _: encode_png(pixels)),
+    "webp": _Encoding("image/webp", "webp", _encode_webp),
+    "jpeg": _Encoding("image/jpeg", "jpg", _encode_jpeg),
+    "avif": _Encoding("image/avif", "avif", _encode_avif),
+}

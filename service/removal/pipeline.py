@@ -11,18 +11,31 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+
 from models.arrays import U8Array
 from models.matting import preprocess
-from models.matting.compositing import cutout
+from models.matting.backdrop import blur_backdrop, contain, cover
+from models.matting.canvas import Box, place, subject_box
+from models.matting.colour_match import match_colours
+from models.matting.compositing import composite, cutout, underlay
+from models.matting.edges import feather, shift_edge
 from models.matting.foreground import estimate_foreground
+from models.matting.outline import outline
 from models.matting.postprocess import combine_alpha, smooth_alpha
 from models.matting.refine import refine_alpha
+from models.matting.shadow import cast_shadow
 from models.spec import ModelSpec
+from service.errors import ImageError
 from service.imaging import decode as decoding
-from service.imaging.encode import encode_png
-from service.imaging.guard import ImageHeader
+from service.imaging.encode import EncodedFile, encode_parts, encode_picture
+from service.imaging.guard import ImageHeader, ImageLimits, inspect
+from service.removal.layout import lay_out
 from service.removal.options import RemovalOptions
 from service.removal.threads import StageClock
+
+_WHITE = (255, 255, 255)
+_BLACK = (0, 0, 0)
 
 
 @dataclass
@@ -34,29 +47,65 @@ class Removal:
         header: What the guard read of it.
         options: What the caller chose.
         spec: The model: its input size, and how its matte is refined.
+        background_header: What the guard read of the background picture; None without one.
         source: The picture, as a viewer sees it.
         model_input: What the network gets, ``[S, S, 3]`` uint8.
         alpha: The matte, uint8: the network's ``[S, S]``, from `refine` on ``[H, W]``.
+        matte: The matte as large as the source, also where the canvas is another.
+        subject: Where the subject is; None if none was found.
         colours: The subject's own colours, ``[H, W, 3]`` uint8.
-        rgba: The cutout ``[H, W, 4]`` uint8.
-        file: The cutout as a PNG file.
+        background: The background picture that was sent.
+        backdrop: The background on the canvas, ``[H, W, 3]`` uint8, or one colour ``[3]``.
+        pixels: What is encoded: ``[H, W]`` mask, ``[H, W, 3]`` composite, ``[H, W, 4]`` cutout.
+        file: The same as a file.
     """
 
     data: bytes
     header: ImageHeader
     options: RemovalOptions
     spec: ModelSpec
+    background_header: ImageHeader | None = None
     source: decoding.SourceImage = field(init=False)
     model_input: U8Array = field(init=False)
     alpha: U8Array = field(init=False)
+    matte: U8Array = field(init=False)
+    subject: Box | None = None
     colours: U8Array = field(init=False)
-    rgba: U8Array = field(init=False)
-    file: bytes = field(init=False)
+    background: U8Array | None = None
+    backdrop: U8Array = field(init=False)
+    pixels: U8Array = field(init=False)
+    file: EncodedFile = field(init=False)
+
+
+def inspect_background(data: bytes, limits: ImageLimits) -> ImageHeader:
+    """Accept or refuse the background picture; a refusal says that it is of that one.
+
+    Raises:
+        ImageError: As `guard.inspect` does, with the field's name.
+    """
+    try:
+        return inspect(data, limits)
+    except ImageError as fault:
+        fault.fields["field"] = "bg_image"
+        raise
 
 
 def decode(removal: Removal, clock: StageClock) -> None:
     """The file to pixels."""
     removal.source = decoding.decode(removal.data, removal.header, clock.check)
+
+
+def background(removal: Removal, clock: StageClock) -> None:
+    """The background picture to pixels; transparent parts show a plain ground."""
+    data, header = removal.options.bg_image, removal.background_header
+    if data is None or header is None:
+        return
+    try:
+        picture = decoding.decode(data, header, clock.check)
+    except ImageError as fault:
+        fault.fields["field"] = "bg_image"
+        raise
+    removal.background = picture.as_seen().pixels
 
 
 def fit(removal: Removal, _: StageClock) -> None:
@@ -77,24 +126,101 @@ def smooth(removal: Removal, _: StageClock) -> None:
     removal.alpha = smooth_alpha(removal.alpha)
 
 
+def edge(removal: Removal, _: StageClock) -> None:
+    """The edge moved and softened as the caller likes it."""
+    alpha = shift_edge(removal.alpha, removal.options.shift_edge)
+    removal.alpha = feather(alpha, removal.options.feather)
+
+
 def foreground(removal: Removal, _: StageClock) -> None:
     """The subject's own colours, nowhere more opaque than the picture was."""
     source = removal.source
     if source.alpha is not None:
         removal.alpha = combine_alpha(removal.alpha, source.alpha)
-    colours = estimate_foreground(source.pixels, removal.alpha)
-    removal.colours = source.with_own_colours(colours)
+    removal.matte, removal.subject = removal.alpha, subject_box(removal.alpha)
+    if removal.options.made == "mask":
+        return
+    if removal.options.decontaminate:
+        removal.colours = source.with_own_colours(estimate_foreground(source.pixels, removal.alpha))
+    else:
+        removal.colours = source.pixels if source.straight is None else source.straight
+
+
+def frame(removal: Removal, _: StageClock) -> None:
+    """The picture to its place on the caller's canvas."""
+    source, subject = removal.source, removal.subject
+    layout = lay_out(removal.options, source.height, source.width, subject)
+    canvas = (layout.height, layout.width)
+    colours = removal.colours if removal.options.made != "mask" else source.pixels
+    removal.colours, removal.alpha = place(colours, removal.alpha, layout.picture, canvas)
+    removal.subject = subject_box(removal.alpha)
+
+
+def backdrop(removal: Removal, _: StageClock) -> None:
+    """The background: the caller's picture or colour, or the source's own, blurred."""
+    options, (height, width) = removal.options, removal.alpha.shape
+    ground = options.bg_color or _WHITE
+    sigma = options.bg_blur / 100 * max(height, width)
+    if removal.background is not None:
+        if options.bg_fit == "contain":
+            made = contain(removal.background, height, width, ground)
+        else:
+            made = cover(removal.background, height, width)
+        nothing_in_front = np.zeros(made.shape[:2], dtype=np.uint8)
+        removal.backdrop = blur_backdrop(made, nothing_in_front, sigma) if sigma else made
+        removal.background = None
+    elif options.bg_color is not None:
+        removal.backdrop = np.array(ground, dtype=np.uint8)
+    else:
+        source = removal.source
+        blurred = blur_backdrop(source.pixels, removal.matte, sigma)
+        removal.backdrop = cover(blurred, height, width)
+
+
+def match(removal: Removal, _: StageClock) -> None:
+    """The subject's colours some way to those of its new surroundings."""
+    behind = np.broadcast_to(removal.backdrop, removal.colours.shape)
+    strength = removal.options.color_match
+    removal.colours = match_colours(removal.colours, removal.alpha, behind, strength)
+
+
+def border(removal: Removal, _: StageClock) -> None:
+    """An even border around the subject."""
+    options, subject = removal.options, removal.subject
+    if subject is not None:
+        width = options.outline / 100 * max(subject.width, subject.height)
+        band = outline(removal.alpha, width)
+        removal.colours, removal.alpha = underlay(
+            removal.colours, removal.alpha, options.outline_color, band
+        )
+
+
+def shadow(removal: Removal, _: StageClock) -> None:
+    """A shadow below the subject."""
+    options = removal.options
+    cast = cast_shadow(removal.alpha, options.shadow, options.shadow_opacity)
+    removal.colours, removal.alpha = underlay(removal.colours, removal.alpha, _BLACK, cast)
 
 
 def compose(removal: Removal, _: StageClock) -> None:
-    """Colours and matte to one array."""
-    removal.rgba = cutout(removal.colours, removal.alpha)
+    """Colours, matte and background to one array."""
+    made = removal.options.made
+    if made == "mask":
+        removal.pixels = removal.alpha
+        return
+    removal.pixels = cutout(removal.colours, removal.alpha)
+    if made == "composite":
+        removal.pixels = composite(removal.pixels, removal.backdrop)
     del removal.colours  # as large as the picture, and encoding is where most memory is taken
 
 
 def encode(removal: Removal, _: StageClock) -> None:
-    """The cutout to a file."""
-    removal.file = encode_png(removal.rgba)
+    """The picture to a file."""
+    options = removal.options
+    if options.made == "parts":
+        removal.file = encode_parts(removal.pixels, options.quality)
+    else:
+        removal.file = encode_picture(removal.pixels, options.format, options.quality)
 
 
 class Step(NamedTuple):
@@ -109,11 +235,21 @@ class Step(NamedTuple):
     when: Callable[[RemovalOptions], bool] = lambda options: True
 
 
-PREPARE = [Step(decode), Step(fit)]
+PREPARE = [
+    Step(decode),
+    Step(background, when=lambda options: options.bg_image is not None),
+    Step(fit),
+]
 FINISH = [
     Step(refine),
     Step(smooth, when=lambda options: options.smoothing),
+    Step(edge, when=lambda options: bool(options.shift_edge or options.feather)),
     Step(foreground),
+    Step(frame, when=lambda options: options.is_laid_out),
+    Step(backdrop, when=lambda options: options.made == "composite"),
+    Step(match, when=lambda options: options.color_match > 0),
+    Step(border, when=lambda options: options.outline > 0),
+    Step(shadow, when=lambda options: options.shadow != "none"),
     Step(compose),
     Step(encode),
 ]

@@ -21,10 +21,11 @@ import numpy as np
 from models.spec import ModelSpec
 from service.errors import MemoryExhausted, ProcessingTimeout, ServiceBusy
 from service.imaging.encode import encode_png
-from service.imaging.guard import ImageHeader, ImageLimits, inspect
+from service.imaging.guard import ImageLimits, inspect
 from service.removal.admission import MemoryBudget, Reservation
+from service.removal.layout import largest_canvas
 from service.removal.options import RemovalOptions, RemovalResult
-from service.removal.pipeline import FINISH, PREPARE, Removal, run
+from service.removal.pipeline import FINISH, PREPARE, Removal, inspect_background, run
 from service.removal.ports import MattingClient
 from service.removal.telemetry import Telemetry
 from service.removal.threads import ImagingThreads, StageClock
@@ -39,6 +40,8 @@ _LARGE_PIXELS = 4_000_000
 # What refining, compositing and encoding take at their peak, per pixel; measured at 24 MP, 19 of a
 # picture without transparency and 26 of one with.
 _FINISH_BYTES = 26
+# What a canvas of another size or a background adds, per pixel.
+_CANVAS_BYTES = 20
 _RETRY_S = 5
 # What threads may take to come back after the last deadline.
 _COME_BACK_S = 5.0
@@ -178,11 +181,15 @@ class BackgroundRemover:
     async def _remove(
         self, data: bytes, options: RemovalOptions, media_type: str | None, clock: StageClock
     ) -> RemovalResult:
+        limits = self.config.limits
         with clock.stage("guard"):
-            header = await self._in_thread(None, inspect, data, self.config.limits, media_type)
-        removal = Removal(data, header, options, self.spec)
+            header = await self._in_thread(None, inspect, data, limits, media_type)
+            behind = None
+            if options.bg_image is not None:
+                behind = await self._in_thread(None, inspect_background, options.bg_image, limits)
+        removal = Removal(data, header, options, self.spec, behind)
         queued = time.perf_counter()
-        async with self._budget.hold(_memory_of(header)) as held:
+        async with self._budget.hold(_memory_of(removal)) as held:
             clock.note("admission", queued)
             await self._in_thread(held, run, PREPARE, removal, clock)
             with clock.stage("matte"), self._in_phase("inference"):
@@ -191,9 +198,15 @@ class BackgroundRemover:
             removal.alpha = matte.alpha
             await self._in_thread(held, run, FINISH, removal, clock)
         return RemovalResult(
-            png=removal.file,
+            file=removal.file.data,
+            media_type=removal.file.media_type,
+            suffix=removal.file.suffix,
             height=removal.source.height,
             width=removal.source.width,
+            canvas=(removal.pixels.shape[0], removal.pixels.shape[1]),
+            subject=removal.subject,
+            applied=options.applied,
+            model=self.spec.name,
             engine=matte.engine,
             retried_on_cpu=matte.retried_on_cpu,
             stages_ms=clock.stages_ms,
@@ -220,6 +233,18 @@ class BackgroundRemover:
             self._phases[name] -= 1
 
 
-def _memory_of(header: ImageHeader) -> int:
-    """Bytes that a picture takes at the peak of its removal."""
-    return max(header.decode_bytes, header.height * header.width * _FINISH_BYTES)
+def _memory_of(removal: Removal) -> int:
+    """Bytes that a removal takes at its peak.
+
+    Raises:
+        InvalidRequest: If the canvas would be larger than any picture that is taken.
+    """
+    header, options, behind = removal.header, removal.options, removal.background_header
+    pixels = header.height * header.width
+    finish = pixels * _FINISH_BYTES
+    if options.is_laid_out or options.made == "composite":
+        canvas = largest_canvas(options, header.height, header.width)
+        finish += canvas * _CANVAS_BYTES
+    if behind is not None:
+        finish += behind.decode_bytes
+    return max(header.decode_bytes, finish)

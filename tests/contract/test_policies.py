@@ -64,5 +64,5 @@ def test_an_address_without_a_row_lets_nobody_do_anything() -> None:
         assert POLICIES.of(path) is CLOSED
     for method in ("GET", "POST", "WEBSOCKET", "OPTIONS", "ANY"):
         assert CLOSED.refusal(method, Caller("x")) is not None
-    assert CLOSED.max_body_bytes == 0
+    assert CLOSED.max_body_bytes("application/json") == 0
     assert POLICIES.of(f"{PREFIX}/static/page.css").route == "/static"

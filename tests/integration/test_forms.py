@@ -84,8 +84,8 @@ class TestUnknownNames:
             ("Smoothing", "did you mean smoothing?"),
             ("returnBase64", "did you mean return_base64?"),
             ("image[]", "did you mean image?"),
-            ("size", "the fields are image, smoothing, return_base64"),
-            ("background_color", "the fields are image"),
+            ("rotate", "they are listed at /api/background-removal/docs"),
+            ("background_color", "did you mean bg_color?"),
         ],
     )
     async def test_a_field_there_is_none_of_is_named_with_what_was_meant(
@@ -116,12 +116,12 @@ class TestUnknownNames:
     async def test_everything_that_is_wrong_is_told_at_once(
         self, api: Api, portrait_png: bytes
     ) -> None:
-        data = {"smoothing": "maybe", "crop": "true"}
+        data = {"smoothing": "maybe", "rotate": "true"}
         files = {"image": ("a", portrait_png)}
         response = await api.client.post(f"{REMOVE}?returnBase64=1", data=data, files=files)
         problem = assert_problem(response, "INVALID_REQUEST")
         places = [error["loc"] for error in problem["errors"]]
-        assert places == [["body", "smoothing"], ["body", "crop"], ["query", "returnBase64"]]
+        assert places == [["body", "smoothing"], ["body", "rotate"], ["query", "returnBase64"]]
 
     @pytest.mark.parametrize("name", [*FIELDS, "smothing", "return-base64", "RETURN_BASE64"])
     async def test_an_option_in_the_address_is_sent_to_the_form(
@@ -162,7 +162,7 @@ class TestBrokenForms:
     @pytest.mark.parametrize(
         ("content_type", "data", "cause"),
         [
-            ("application/json", b'{"image": "x"}', "Expected multipart/form-data"),
+            ("text/plain", b"x", "Expected multipart/form-data"),
             ("multipart/form-data", b"--B\r\n", "names no boundary"),
             ("multipart/form-data; boundary=C", body(), "does not begin with the boundary"),
             ("multipart/form-data; boundary=B", body((field("a"), b""))[:-6], "cut off"),

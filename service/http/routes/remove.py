@@ -1,27 +1,39 @@
-"""`POST /remove`: answers a picture with its cutout, as a PNG file or inside JSON."""
+"""`POST /remove`: answers a picture with what was made of it, as a file or inside JSON."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
+from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
 
+from service.errors import NotAcceptable
 from service.http.dependencies import GivenServices, Services
 from service.http.exchange import Exchange, exchange_of
-from service.http.forms import RemovalForm, form_schema, read_removal_form
-from service.http.schemas import Problem, ProcessingInfo, RemovalBody
+from service.http.form_schema import query_parameters, request_body
+from service.http.forms import FormOptions
+from service.http.negotiation import accepted
+from service.http.removal_request import RemovalRequest, read_removal_request
+from service.http.schemas import Problem, ProcessingInfo, RemovalBody, SubjectBox
+from service.imaging.encode import ENCODINGS, ZIP
 from service.removal.options import RemovalResult
 
 router = APIRouter(tags=["removal"])
 
 _MAX_STEM = 100
+_JSON = "application/json"
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_ENDINGS = {"cutout": "nobg", "mask": "mask", "composite": "composite", "parts": "parts"}
 
 
 @router.post(
@@ -31,20 +43,15 @@ _MAX_STEM = 100
     responses={
         200: {
             "model": RemovalBody,  # a model, not its schema: that has references of its own
-            "description": "The cutout, as a file or inside JSON",
-            "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
+            "description": "What was made, as a file or inside JSON",
+            "content": {kind.media_type: _BINARY for kind in ENCODINGS.values()} | {ZIP: _BINARY},
         },
         **{
             status: {"model": Problem, "description": "A problem, by its code"}
-            for status in (400, 403, 408, 413, 422, 429, 500, 503, 504)
+            for status in (400, 403, 406, 408, 413, 422, 429, 500, 503, 504)
         },
     },
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"multipart/form-data": {"schema": form_schema()}},
-        }
-    },
+    openapi_extra={"requestBody": request_body(), "parameters": query_parameters()},
 )
 async def remove(request: Request, services: GivenServices) -> Response:
     """Remove the background of one picture."""
@@ -55,57 +62,97 @@ async def answer_removal(request: Request, services: Services) -> Response:
     """Serve a removal, whichever door it came through.
 
     Raises:
-        BackgroundRemovalError: Whatever is wrong with the form, the picture or the service.
+        BackgroundRemovalError: Whatever is wrong with the request, the picture or the service.
     """
     exchange = exchange_of(request.scope)
-    form = await read_removal_form(request)
-    result = await services.remover.remove(form.data, form.options, form.media_type)
+    asked = await read_removal_request(request)
+    options = _negotiate(asked.options, ", ".join(request.headers.getlist("accept")))
+    result = await services.remover.remove(asked.data, options, asked.media_type)
     exchange.stages_ms = result.stages_ms
-    name = services.remover.spec.name
-    if form.options.return_base64:
-        return await asyncio.to_thread(_as_json, form, result, name, exchange)
-    return _as_file(form, result, name, exchange)
-
-
-def _as_file(form: RemovalForm, result: RemovalResult, model: str, exchange: Exchange) -> Response:
+    if options.return_base64:
+        return await asyncio.to_thread(_as_json, options, result, exchange)
     return Response(
-        result.png,
-        media_type="image/png",
-        headers={
-            "Content-Disposition": _disposition(form.filename),
-            "X-Processing-Time-Ms": f"{exchange.processing_ms():.1f}",
-            "X-Original-Size": f"{result.width}x{result.height}",
-            "X-Model-Version": model,
-            "X-Engine": result.engine.label,
-        },
+        result.file,
+        media_type=result.media_type,
+        headers=_headers(asked, options, result, exchange),
     )
 
 
-def _as_json(form: RemovalForm, result: RemovalResult, model: str, exchange: Exchange) -> Response:
-    size = f"{result.width}x{result.height}"
-    encoded = base64.b64encode(result.png).decode("ascii")
+def _negotiate(options: FormOptions, accept: str) -> FormOptions:
+    """The options with the answer that the caller accepts.
+
+    Raises:
+        NotAcceptable: If there is none; the caller's fault.
+    """
+    if options.return_base64:
+        return options
+    made = ZIP if options.made == "parts" else ENCODINGS[options.format].media_type
+    choice = accepted(accept, (made, _JSON))
+    if choice == made:
+        return options
+    if choice == _JSON:
+        return options.model_copy(update={"return_base64": True})
+    if "format" not in options.model_fields_set and made != ZIP:
+        chosen = {name: getattr(options, name) for name in options.model_fields_set}
+        for name, kind in ENCODINGS.items():
+            if accepted(accept, (kind.media_type,)):
+                with contextlib.suppress(ValidationError):  # a JPEG of something transparent
+                    return FormOptions.model_validate({**chosen, "format": name})
+    raise NotAcceptable(
+        f"Accept names nothing this can be answered with, such as {made} or {_JSON}"
+    )
+
+
+def _headers(
+    asked: RemovalRequest, options: FormOptions, result: RemovalResult, exchange: Exchange
+) -> Mapping[str, str]:
+    """What a file is accompanied by."""
+    headers = {
+        "Content-Disposition": _disposition(asked.filename, _ENDINGS[options.made], result.suffix),
+        "Vary": "Accept",
+        "X-Processing-Time-Ms": f"{exchange.processing_ms():.1f}",
+        "X-Original-Size": f"{result.width}x{result.height}",
+        "X-Output-Size": f"{result.canvas[1]}x{result.canvas[0]}",
+        "X-Subject-Found": str(result.subject is not None).lower(),
+        "X-Applied": ", ".join(result.applied),
+        "X-Model-Version": result.model,
+        "X-Engine": result.engine.label,
+    }
+    if result.subject is not None:
+        headers["X-Subject-Box"] = ",".join(map(str, result.subject))
+    return headers
+
+
+def _as_json(options: FormOptions, result: RemovalResult, exchange: Exchange) -> Response:
+    encoded = base64.b64encode(result.file).decode("ascii")
+    box = result.subject
+    info: dict[str, Any] = {
+        "original_size": f"{result.width}x{result.height}",
+        "output_size": f"{result.canvas[1]}x{result.canvas[0]}",
+        "edge_smoothing_applied": options.smoothing,
+        "processing_time_ms": round(exchange.processing_ms(), 1),
+        "model_version": result.model,
+        "tensorrt_enabled": result.engine.is_tensorrt,
+        "engine": result.engine.label,
+        "retried_on_cpu": result.retried_on_cpu,
+        "output": options.made,
+        "subject_found": box is not None,
+        "subject_box": None if box is None else SubjectBox(**box._asdict()),
+        "applied": list(result.applied),
+    }
     body = RemovalBody(
-        processed_image=f"data:image/png;base64,{encoded}",
-        processing_info=ProcessingInfo(
-            original_size=size,
-            output_size=size,
-            edge_smoothing_applied=form.options.smoothing,
-            processing_time_ms=round(exchange.processing_ms(), 1),
-            model_version=model,
-            tensorrt_enabled=result.engine.is_tensorrt,
-            engine=result.engine.label,
-            retried_on_cpu=result.retried_on_cpu,
-        ),
+        processed_image=f"data:{result.media_type};base64,{encoded}",
+        processing_info=ProcessingInfo(**info),
     )
-    return JSONResponse(body.model_dump())
+    return JSONResponse(body.model_dump(), headers={"Vary": "Accept"})
 
 
-def _disposition(filename: str) -> str:
+def _disposition(filename: str, ending: str, suffix: str) -> str:
     """A download name made of an untrusted one: no path, no control character, no quote."""
     last = PurePosixPath(PureWindowsPath(filename).name).stem
     stem = "".join(c for c in last if unicodedata.category(c)[0] != "C").strip(" .")[:_MAX_STEM]
     stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
-    full = f"{stem or 'image'}_nobg_{stamp}.png"
+    full = f"{stem or 'image'}_{ending}_{stamp}.{suffix}"
     plain = re.sub(r"[^A-Za-z0-9._ -]", "_", full)
     if plain == full:
         return f'attachment; filename="{plain}"'

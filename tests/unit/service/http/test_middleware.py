@@ -29,7 +29,7 @@ POLICIES = RoutePolicies(
         RoutePolicy("/keys", "/keys", frozenset({"POST"}), frozenset({"pro"})),
     )
 )
-BODY_BYTES = POLICIES.of("/x").max_body_bytes
+BODY_BYTES = POLICIES.of("/x").max_body_bytes("")
 
 
 def make_scope(method: str = "POST", path: str = "/x") -> dict[str, Any]:

@@ -50,7 +50,7 @@ def make_remover(matting: FakeMattingClient, **bounds: float) -> BackgroundRemov
 async def test_colours_under_no_opacity_are_gone(
     remover: BackgroundRemover, portrait_png: bytes
 ) -> None:
-    cutout = pixels_of((await remover.remove(portrait_png, RemovalOptions())).png)
+    cutout = pixels_of((await remover.remove(portrait_png, RemovalOptions())).file)
     hidden = cutout[..., 3] == 0
     assert 0.3 < hidden.mean() < 0.9
     assert cutout[hidden].max() == 0
@@ -59,7 +59,7 @@ async def test_colours_under_no_opacity_are_gone(
 async def test_colours_under_full_opacity_are_the_sources(
     remover: BackgroundRemover, portrait_png: bytes
 ) -> None:
-    cutout = pixels_of((await remover.remove(portrait_png, RemovalOptions())).png)
+    cutout = pixels_of((await remover.remove(portrait_png, RemovalOptions())).file)
     solid = cutout[..., 3] == 255
     assert np.array_equal(cutout[solid][:, :3], make_portrait()[solid])
 
@@ -70,7 +70,7 @@ async def test_a_cutout_is_as_large_as_its_source(
 ) -> None:
     result = await remover.remove(save(Image.fromarray(make_array(height, width)), "PNG"), PLAIN)
     assert (result.height, result.width) == (height, width)
-    assert pixels_of(result.png).shape == (height, width, 4)
+    assert pixels_of(result.file).shape == (height, width, 4)
 
 
 async def test_a_cutout_is_upright_and_as_large_as_the_upright_source(
@@ -81,14 +81,14 @@ async def test_a_cutout_is_upright_and_as_large_as_the_upright_source(
     turned = await remover.remove(sideways, PLAIN)
     straight = await remover.remove(save(portrait, "PNG"), PLAIN)
     assert (turned.height, turned.width) == (120, 160)
-    assert turned.png == straight.png
+    assert turned.file == straight.file
 
 
 async def test_smoothing_changes_the_edge_and_nothing_else(
     remover: BackgroundRemover, portrait_png: bytes
 ) -> None:
-    hard = pixels_of((await remover.remove(portrait_png, PLAIN)).png)[..., 3]
-    smooth = pixels_of((await remover.remove(portrait_png, RemovalOptions())).png)[..., 3]
+    hard = pixels_of((await remover.remove(portrait_png, PLAIN)).file)[..., 3]
+    smooth = pixels_of((await remover.remove(portrait_png, RemovalOptions())).file)[..., 3]
     changed = hard != smooth
     assert changed.any()
     assert changed.mean() < 0.2
@@ -100,7 +100,7 @@ async def test_what_was_transparent_stays_so(remover: BackgroundRemover) -> None
     existing[:, :80] = 0
     existing[:, 80:100] = 128
     data = save(Image.fromarray(np.dstack([make_portrait(), existing])), "PNG")
-    alpha = pixels_of((await remover.remove(data, PLAIN)).png)[..., 3]
+    alpha = pixels_of((await remover.remove(data, PLAIN)).file)[..., 3]
     assert alpha[:, :80].max() == 0
     assert alpha[60, 90] == 128
     assert alpha[60, 105] == 255
@@ -118,7 +118,7 @@ async def test_what_lies_hidden_changes_nothing(
     for under in (hidden, 77):
         colours = np.where(alpha[..., None] > 0, shade, under).astype(np.uint8)
         rgba = np.dstack([colours, colours, colours, alpha])
-        results.append((await remover.remove(save(Image.fromarray(rgba), "PNG"), PLAIN)).png)
+        results.append((await remover.remove(save(Image.fromarray(rgba), "PNG"), PLAIN)).file)
     assert results[0] == results[1]
     cutout = pixels_of(results[0])
     assert (cutout[..., 3] <= alpha).all()
@@ -128,12 +128,12 @@ async def test_what_lies_hidden_changes_nothing(
 async def test_a_picture_of_which_nothing_is_seen_gives_nothing(remover: BackgroundRemover) -> None:
     rgba = np.dstack([make_portrait(), np.zeros((120, 160), np.uint8)])
     result = await remover.remove(save(Image.fromarray(rgba), "PNG"), PLAIN)
-    assert not pixels_of(result.png).any()
+    assert not pixels_of(result.file).any()
 
 
 async def test_a_picture_without_a_subject_is_not_stretched(remover: BackgroundRemover) -> None:
     dim = save(Image.fromarray(np.full((80, 80, 3), 3, np.uint8)), "PNG")
-    assert pixels_of((await remover.remove(dim, PLAIN)).png)[..., 3].max() <= 3
+    assert pixels_of((await remover.remove(dim, PLAIN)).file)[..., 3].max() <= 3
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ async def test_a_thread_gives_up_at_its_next_step_once_nobody_waits(
     await remover.close()
 
 
-@pytest.mark.parametrize("stage", ["decoding.decode", "estimate_foreground", "encode_png"])
+@pytest.mark.parametrize("stage", ["decoding.decode", "estimate_foreground", "encode_picture"])
 async def test_no_memory_is_said_to_be_no_memory(
     portrait_png: bytes, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
