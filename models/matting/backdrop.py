@@ -13,9 +13,13 @@ from models.matting.spread import spread
 #: Longest side of the grid on which the place of the subject is filled, in cells.
 _MAX_SIDE = 320
 #: A blur of at least this many cells looks the same at full size.
-_CELLS_PER_SIGMA = 2.0
+_CELLS_PER_SIGMA = 1.5
+#: A grid has at least this many cells along the longer side, however wide the blur.
+_MIN_SIDE = 96
 #: Half side of the window the subject is widened by, in cells: its edge has its colours.
 _EDGE = 2
+#: Where the subject has so little opacity that it hardly counts, its edge's colours are let go.
+_SHARE = np.rint(255 * (1 - (1 - np.arange(256) / 255) ** 16)).astype(np.uint8)
 #: Rows at full size that are filled at once.
 _STRIP_ROWS = 64
 
@@ -35,8 +39,9 @@ def blur_backdrop(pixels: U8Array, alpha_u8: U8Array, sigma: float) -> U8Array:
         Background ``[H, W, 3]``.
     """
     height, width = alpha_u8.shape
+    sigma = min(sigma, max(height, width))
     step = 1
-    while sigma >= 2 * step * _CELLS_PER_SIGMA:
+    while min(sigma / _CELLS_PER_SIGMA, max(height, width) / _MIN_SIDE) >= 2 * step:
         step *= 2
     grid = make_grid(height, width, -(-max(height, width) // step))
     filled = _fill(reduce_to_grid(pixels, grid), reduce_to_grid(alpha_u8, grid))
@@ -109,6 +114,6 @@ def _fill(pixels: U8Array, alpha_u8: U8Array) -> U8Array:
     filled = np.asarray(enlarge(far, whole, grid, height, width), np.uint8)
     for top in range(0, height, _STRIP_ROWS):
         strip = slice(top, top + _STRIP_ROWS)
-        subject = np.asarray(widened[strip], np.float32) / 255.0
+        subject = np.asarray(cv2.LUT(widened[strip], _SHARE), np.float32) / 255.0
         cv2.blendLinear(filled[strip], pixels[strip], subject, 1.0 - subject, dst=filled[strip])
     return filled

@@ -6,8 +6,11 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from models.arrays import Mask, U8Array, U16Array
+
+_Counts = npt.NDArray[np.integer]
 
 #: Below this a matte is faint enough not to be missed by anybody.
 _VISIBLE = 16
@@ -100,14 +103,21 @@ def place(
     if rows.start >= rows.stop or columns.start >= columns.stop:
         return placed, opacity
     seen = Box(columns.start - box.left, rows.start - box.top, *_size(rows, columns))
+    part, target = opacity[rows, columns], placed[rows, columns]
+    if (box.height, box.width) == alpha_u8.shape:
+        there = (
+            slice(seen.top, seen.top + seen.height),
+            slice(seen.left, seen.left + seen.width),
+        )
+        part[:] = alpha_u8[there]
+        cv2.copyTo(colours[there], part, target)
+        return placed, opacity
     weight = _resample(np.multiply(alpha_u8, 255, dtype=np.uint16), box, seen)
-    opacity[rows, columns] = (weight + 127) // 255
-    hidden = np.equal(opacity[rows, columns], 0)
+    part[:] = (weight + 127) // 255
     for channel in range(3):
         plane = np.multiply(colours[..., channel], alpha_u8, dtype=np.uint16)
         straight = cv2.divide(_resample(plane, box, seen), weight, scale=255, dtype=cv2.CV_8U)
-        straight[hidden] = 0
-        placed[rows, columns, channel] = straight
+        target[..., channel] = cv2.copyTo(straight, part)
     return placed, opacity
 
 
@@ -141,7 +151,7 @@ def _resample(plane: U16Array, box: Box, seen: Box) -> U16Array:
     return np.asarray(enlarged, np.uint16)
 
 
-def _count(visible: Mask, cell: int) -> np.ndarray:
+def _count(visible: Mask, cell: int) -> _Counts:
     """Visible pixels of each cell."""
     rows = np.arange(0, visible.shape[0], cell)
     columns = np.arange(0, visible.shape[1], cell)
@@ -149,7 +159,7 @@ def _count(visible: Mask, cell: int) -> np.ndarray:
     return np.add.reduceat(np.stack(by_row), columns, axis=1, dtype=np.uint32)
 
 
-def _label(counts: np.ndarray) -> tuple[np.ndarray, int]:
+def _label(counts: _Counts) -> tuple[_Counts, int]:
     """Number the parts, cells that touch by a corner included; 0 is nothing."""
     parts, labels = cv2.connectedComponents((counts > 0).astype(np.uint8), connectivity=8)
-    return labels, parts
+    return np.asarray(labels, np.int32), parts

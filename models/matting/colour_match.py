@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from models.arrays import FloatArray, U8Array
+
+_Vector = npt.NDArray[np.float64]
 
 #: The strength that came nearest to the truth in `scripts.looks`.
 RECOMMENDED_STRENGTH = 0.35
@@ -40,7 +43,7 @@ _TO_LAB = np.array(
     ]
 )
 _FROM_CONES, _FROM_LAB = np.linalg.inv(_TO_CONES), np.linalg.inv(_TO_LAB)
-#: Light of the cones as an index: a step near black is a twentieth of a step of sRGB.
+#: Light as an index: a step near black is a twentieth of a step of sRGB.
 _LEVELS = 65_535
 _STRIP_ROWS = 64
 
@@ -81,7 +84,7 @@ def to_oklab(colours: U8Array) -> FloatArray:
     return np.asarray(cones @ _TO_LAB.T, np.float32)
 
 
-def _find_move(colours: U8Array, alpha_u8: U8Array, background: U8Array) -> np.ndarray:
+def _find_move(colours: U8Array, alpha_u8: U8Array, background: U8Array) -> _Vector:
     """From the subject's mean to the background's, in OKLab ``[3]``; 0 without an opaque pixel."""
     step = max(1, int(np.ceil(np.sqrt(alpha_u8.size / _MAX_SAMPLE))))
     subject, opacity, behind = (one[::step, ::step] for one in (colours, alpha_u8, background))
@@ -95,18 +98,16 @@ def _find_move(colours: U8Array, alpha_u8: U8Array, background: U8Array) -> np.n
     return _mean(behind, around) - _mean(subject, opaque)
 
 
-def _mean(colours: U8Array, weight: FloatArray) -> np.ndarray:
+def _mean(colours: U8Array, weight: FloatArray) -> _Vector:
     seen = weight > 0
-    mean = np.average(to_oklab(colours[seen]), axis=0, weights=weight[seen])
-    return np.asarray(mean, np.float64)
+    mean: _Vector = np.average(to_oklab(colours[seen]), axis=0, weights=weight[seen])
+    return mean
 
 
-def _apply(colours: U8Array, alpha_u8: U8Array, move: np.ndarray) -> U8Array:
-    """Add to OKLab. It is linear in the cube roots of the cones' light, so three tables suffice."""
-    light = np.linspace(0.0, 1.0, _LEVELS + 1)
-    tables = [((np.cbrt(light) + one) ** 3).astype(np.float32) for one in _FROM_LAB @ move]
-    decode = _decode()
-    encode = _encode()
+def _apply(colours: U8Array, alpha_u8: U8Array, move: _Vector) -> U8Array:
+    """Add to OKLab, which is to add to the cube roots of the cones' light."""
+    shift = (_FROM_LAB @ move).astype(np.float32)
+    decode, encode = _decode().reshape(1, 256), _encode()
     matched = colours.copy()
     for top in range(0, colours.shape[0], _STRIP_ROWS):
         strip = slice(top, top + _STRIP_ROWS)
@@ -114,12 +115,11 @@ def _apply(colours: U8Array, alpha_u8: U8Array, move: np.ndarray) -> U8Array:
         if not columns.size:
             continue
         part = (strip, slice(columns[0], columns[-1] + 1))
-        linear = decode[colours[part]]
-        cones = cv2.transform(linear, _TO_CONES * _LEVELS)
-        index = cones.astype(np.uint16)
-        moved = cv2.merge([t[index[..., n]] for n, t in enumerate(tables)])
-        levels = cv2.transform(moved, _FROM_CONES * _LEVELS)
-        matched[part] = encode[np.clip(levels, 0, _LEVELS).astype(np.uint16)]
+        cones = cv2.transform(cv2.LUT(colours[part], decode), _TO_CONES)
+        moved = np.cbrt(cones) + shift
+        levels = cv2.transform(moved * moved * moved, _FROM_CONES * _LEVELS)
+        np.clip(levels + 0.5, 0, _LEVELS, out=levels)
+        matched[part] = np.take(encode, levels.astype(np.uint16))
     return matched
 
 

@@ -83,17 +83,22 @@ def underlay(
         Colours and opacity of both together, straight.
     """
     laid, together = colours.copy(), alpha_u8.copy()
+    layer = np.full((_STRIP_ROWS, alpha_u8.shape[1], 3), colour, np.uint8)
     for strip in _strips(alpha_u8.shape[0]):
-        seen = np.logical_and(opacity[strip], alpha_u8[strip] < 255)
-        if not seen.any():
+        columns = np.flatnonzero(opacity[strip].any(axis=0))
+        if not columns.size:
             continue
-        front = alpha_u8[strip].astype(np.float32)
-        behind = opacity[strip].astype(np.float32) * (1.0 - front / 255.0)
-        layer = np.empty_like(colours[strip])
-        layer[:] = colour
-        mixed = cv2.blendLinear(colours[strip], layer, front, behind)
-        cv2.copyTo(mixed, seen.view(np.uint8), laid[strip])
-        cv2.add(front, behind, dst=together[strip], dtype=cv2.CV_8U)
+        part = (strip, slice(columns[0], columns[-1] + 1))
+        rest = cv2.bitwise_not(alpha_u8[part])
+        behind = cv2.multiply(opacity[part], rest, scale=1 / 255, dtype=cv2.CV_32F)
+        mixed = cv2.blendLinear(
+            colours[part],
+            layer[: rest.shape[0], : rest.shape[1]],
+            alpha_u8[part].astype(np.float32),
+            behind,
+        )
+        cv2.copyTo(mixed, np.greater(behind, 0).view(np.uint8), laid[part])
+        cv2.add(alpha_u8[part], behind, dst=together[part], dtype=cv2.CV_8U)
     return laid, together
 
 
