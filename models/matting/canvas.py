@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.arrays import Mask, U8Array, U16Array
+from models.arrays import U8Array, U16Array
 
 _Counts = npt.NDArray[np.integer]
 
@@ -20,6 +20,8 @@ _SPECK = 1 / 2000
 _SPECK_OF_PICTURE = 1 / 40_000
 #: Longest side of the grid on which parts are told apart, in cells.
 _MAX_SIDE = 512
+#: Rows of cells that are counted at once.
+_STRIP_CELLS = 8
 
 
 class Box(NamedTuple):
@@ -52,25 +54,37 @@ def subject_box(alpha_u8: U8Array, threshold: int = _VISIBLE) -> Box | None:
         The box, or None where there is no subject.
     """
     height, width = alpha_u8.shape
-    visible = np.greater_equal(alpha_u8, threshold)
     cell = -(-max(height, width) // _MAX_SIDE)
-    counts = _count(visible, cell)
+    counts = _count(alpha_u8, threshold, cell)
     labels, parts = _label(counts)
     pixels = np.bincount(labels.ravel(), weights=counts.ravel(), minlength=parts)
     pixels[0] = 0
     largest = pixels.max()
-    kept = (pixels >= largest * _SPECK) & (pixels >= visible.size * _SPECK_OF_PICTURE)
+    kept = (pixels >= largest * _SPECK) & (pixels >= alpha_u8.size * _SPECK_OF_PICTURE)
     kept &= pixels > 0
     if not kept.any():
         return None
     cells = kept[labels].astype(np.uint8)
-    left, top, columns, rows = (cell * one for one in cv2.boundingRect(cells))
-    part = visible[top : top + rows, left : left + columns].view(np.uint8)
-    near = cells[top // cell : (top + rows) // cell, left // cell : (left + columns) // cell]
-    chosen = cv2.resize(near, (columns, rows), interpolation=cv2.INTER_NEAREST)
-    chosen = cv2.bitwise_and(part, chosen[: part.shape[0], : part.shape[1]])
-    x, y, box_width, box_height = cv2.boundingRect(chosen)
-    return Box(left + x, top + y, box_width, box_height)
+    box = cv2.boundingRect(cells)
+    left, across = _edges(alpha_u8, cells, (box[0], box[2]), cell, threshold)
+    top, down = _edges(alpha_u8.T, cells.T, (box[1], box[3]), cell, threshold)
+    return Box(left, top, across, down)
+
+
+def _edges(
+    alpha_u8: U8Array, cells: U8Array, span: tuple[int, int], cell: int, threshold: int
+) -> tuple[int, int]:
+    """First column with a visible pixel in a chosen cell, and how many to the last of them.
+
+    Only the outermost columns of cells, which the span names, are looked at.
+    """
+    seen = []
+    for column in (span[0], span[0] + span[1] - 1):
+        strip = alpha_u8[:, column * cell : (column + 1) * cell]
+        chosen = np.repeat(cells[:, column], cell)[: len(strip)].astype(bool)
+        visible = (strip[chosen] >= threshold).any(axis=0)
+        seen.append(np.flatnonzero(visible) + column * cell)
+    return int(seen[0][0]), int(seen[1][-1] - seen[0][0]) + 1
 
 
 def place(
@@ -151,12 +165,22 @@ def _resample(plane: U16Array, box: Box, seen: Box) -> U16Array:
     return np.asarray(enlarged, np.uint16)
 
 
-def _count(visible: Mask, cell: int) -> _Counts:
-    """Visible pixels of each cell."""
-    rows = np.arange(0, visible.shape[0], cell)
-    columns = np.arange(0, visible.shape[1], cell)
-    by_row = [np.add.reduce(visible[top : top + cell], axis=0, dtype=np.uint16) for top in rows]
-    return np.add.reduceat(np.stack(by_row), columns, axis=1, dtype=np.uint32)
+def _count(alpha_u8: U8Array, threshold: int, cell: int) -> _Counts:
+    """Visible pixels of each cell, strip by strip.
+
+    The rounded mean of a cell of at most 15 x 15 pixels that are 0 or 255 tells their exact number.
+    """
+    height, width = alpha_u8.shape
+    columns, rows = -(-width // cell), -(-height // cell)
+    means = np.empty((rows, columns), np.float32)
+    strip = np.zeros((cell * _STRIP_CELLS, columns * cell), np.uint8)
+    for first in range(0, rows, _STRIP_CELLS):
+        part = alpha_u8[first * cell : (first + _STRIP_CELLS) * cell]
+        strip[len(part) :] = 0
+        cv2.threshold(part, threshold - 1, 255, cv2.THRESH_BINARY, dst=strip[: len(part), :width])
+        reduced = cv2.resize(strip, (columns, _STRIP_CELLS), interpolation=cv2.INTER_AREA)
+        means[first : first + _STRIP_CELLS] = reduced[: rows - first]
+    return np.rint(means * np.float32(cell * cell / 255)).astype(np.uint32)
 
 
 def _label(counts: _Counts) -> tuple[_Counts, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from models.matting.canvas import Box
@@ -57,10 +58,11 @@ def lay_out(options: RemovalOptions, height: int, width: int, subject: Box | Non
     whole = Box(0, 0, width, height)
     subject = subject or whole
     frame = _cropped(options, subject) if options.crop else _Frame(*map(float, whole))
-    frame = _scaled(options, frame, subject)
     frame = _extended(options.aspect, frame)
-    frame = _sized(options.size, frame)
-    zoom = frame.zoom
+    if "x" in options.size:
+        frame = _extended(options.size.replace("x", ":"), frame)
+    frame = _scaled(options, frame, subject)
+    zoom = frame.zoom * _zoom(options.size, frame)
     across, down = _pixels(frame.width * zoom), _pixels(frame.height * zoom)
     if max(across, down) > _MOST_SIDE or across * down > _MOST_PIXELS:
         raise InvalidRequest(f"The canvas would have {across}x{down} pixels")
@@ -121,7 +123,7 @@ def _extended(aspect: str | None, frame: _Frame) -> _Frame:
         return frame
     across, down = map(float, aspect.split(":"))
     if not (across and down):
-        raise InvalidRequest("aspect: Expected two numbers above 0")
+        raise InvalidRequest("aspect and size: Expected numbers above 0")
     width = max(frame.width, frame.height * across / down)
     height = max(frame.height, frame.width * down / across)
     left = frame.left - round((width - frame.width) / 2)
@@ -129,15 +131,11 @@ def _extended(aspect: str | None, frame: _Frame) -> _Frame:
     return _Frame(left, top, width, height, frame.zoom)
 
 
-def _sized(size: str, frame: _Frame) -> _Frame:
-    """The frame in the size of the canvas that is asked for, with its aspect."""
+def _zoom(size: str, frame: _Frame) -> float:
+    """How much smaller or larger than the frame on its canvas the result shall be."""
+    width, height = frame.width * frame.zoom, frame.height * frame.zoom
     if size == "full":
-        return frame
+        return 1.0
     if size == "preview":
-        pixels = frame.width * frame.height * frame.zoom**2
-        return replace(frame, zoom=frame.zoom * min(1.0, (PREVIEW_PIXELS / pixels) ** 0.5))
-    width, height = map(int, size.split("x"))
-    if not (width and height):
-        raise InvalidRequest("size: Expected two numbers above 0")
-    frame = _extended(f"{width}:{height}", frame)
-    return replace(frame, zoom=width / frame.width)
+        return min(1.0, math.sqrt(PREVIEW_PIXELS / (width * height)))
+    return float(int(size.split("x")[0]) / width)

@@ -29,7 +29,13 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
         "aspect": "1:1",
         "shadow": "contact",
     },
-    "headshot": {"bg_color": "#eef1f5", "crop": True, "crop_margin": "10%", "aspect": "4:5"},
+    "headshot": {
+        "bg_color": "#eef1f5",
+        "crop": True,
+        "crop_margin": "8%",
+        "aspect": "4:5",
+        "position": "50,100",  # whoever is cut off by the picture's edge must not float
+    },
     "sticker": {"crop": True, "crop_margin": "4%", "outline": 2.0},
     "greenscreen": {"bg_color": "#00b140"},
 }
