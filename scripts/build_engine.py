@@ -24,7 +24,7 @@ from models.store.plans import register_plan
 from models.store.registered import RegisteredModel
 from scripts.arguments import positive
 from scripts.command import run_command
-from service.settings import read_settings
+from service.settings_reader import read_settings
 from service.startup import find_model
 
 _NOT_THERE = "not there: would be built"

@@ -18,7 +18,8 @@ import bentoml
 
 from scripts.command import run_command
 from scripts.download_model import DEFAULT_FOLDER
-from service.settings import Settings, read_settings
+from service.settings import Settings
+from service.settings_reader import read_settings
 
 _MODEL_LABEL = ("product", "background-removal")  # of models.store.register
 _BENTO_LABEL = ("project", "birefnet-background-removal")  # of bentofile.yaml

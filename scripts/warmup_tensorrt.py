@@ -19,7 +19,7 @@ from models.serving.served import ServedEngines
 from models.store.registered import RegisteredModel
 from scripts.arguments import positive
 from scripts.command import run_command
-from service.settings import read_settings
+from service.settings_reader import read_settings
 from service.startup import find_model
 
 _ROUNDS = 5

@@ -9,7 +9,7 @@ from pathlib import Path
 from service.settings import Settings
 
 #: Set by a supervisor for its workers alone.
-MODEL_TAG = "SERVED_MODEL_TAG"
+MODEL_TAGS = "SERVED_MODEL_TAGS"
 
 
 def private_folders(settings: Settings) -> tuple[Path, ...]:
@@ -33,6 +33,6 @@ def send_nothing() -> None:
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 
 
-def told_model() -> str | None:
-    """Tag of the model to serve, if our supervisor has found and verified it already."""
-    return os.environ.get(MODEL_TAG)
+def told_models() -> list[str]:
+    """Tags of the models to serve, if our supervisor has found and verified them already."""
+    return os.environ.get(MODEL_TAGS, "").split()

@@ -11,6 +11,7 @@ The whole tree::
     │  ├─ MethodNotAllowed
     │  ├─ AccessDenied
     │  ├─ NotAcceptable
+    │  ├─ BodyTooLarge
     │  ├─ UploadTimeout
     │  ├─ RateLimited
     │  └─ ImageError
@@ -108,6 +109,13 @@ class NotAcceptable(RequestError):
 
     code = "NOT_ACCEPTABLE"
     public_message = "The Accept header names nothing this can be answered with"
+
+
+class BodyTooLarge(RequestError):
+    """The address takes no body, or none that large."""
+
+    code = "BODY_TOO_LARGE"
+    public_message = "The body is larger than this address takes"
 
 
 class UploadTimeout(RequestError):

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,8 @@ class InferenceService:
         """What really runs, in which process, and for how long a batch has; feeds health."""
         began = self._batch_began
         busy_s = 0.0 if began is None else time.perf_counter() - began
-        return InferenceStatus(self._engines.describe(), os.getpid(), busy_s, own_usage())
+        status = self._engines.describe()
+        return InferenceStatus(status, os.getpid(), busy_s, own_usage(), self.name)
 
     @bentoml.on_shutdown
     def close(self) -> None:
@@ -167,3 +169,12 @@ def log_config(settings: Settings, name: str) -> LogConfig:
     """
     file = settings.log_file and settings.log_file.with_stem(f"{settings.log_file.stem}.{name}")
     return LogConfig(settings.log_level, file, settings.log_format, name)
+
+
+def inference_services(
+    models: Sequence[RegisteredModel],
+) -> Mapping[str, RegisteredModel]:
+    """The models by the names of their services: `inference`, or one name for each of several."""
+    if len(models) == 1:
+        return {"inference": models[0]}
+    return {f"inference_{model.spec.name.lower().replace('-', '_')}": model for model in models}

@@ -19,10 +19,11 @@ from fastapi import FastAPI
 from starlette.requests import Request
 
 from models.errors import BackgroundRemovalError
+from models.store.registered import RegisteredModel
 from service.access.rate_limit import ClientLimiter
 from service.container_image import Flavour, describe_image
 from service.environment import (
-    MODEL_TAG,
+    MODEL_TAGS,
     distrust_forwarded_headers,
     private_folders,
     send_nothing,
@@ -32,11 +33,14 @@ from service.http.dependencies import Services
 from service.http.metrics import Metrics, forget_dead_processes
 from service.http.pages import create_index_app
 from service.http.policies import PREFIX
+from service.http.routes.info import describe
+from service.http.routes.models import list_models
 from service.http.routes.remove import answer_removal
 from service.http.scrape import create_metrics_app
 from service.inference import (
     LONGER_THAN_ANY_DEADLINE_S,
     create_inference,
+    inference_services,
     log_config,
     stop_within_s,
 )
@@ -49,9 +53,11 @@ from service.processes.supervisor import tame_supervisor
 from service.processes.watchdog import replace_when_hung
 from service.processes.workers import PUBLIC, end_with_supervisor, is_sibling, kill_sibling, serving
 from service.removal.options import RemovalOptions
-from service.settings import read_settings
+from service.removal.ports import ServedModel
+from service.resources import allowed_bytes
+from service.settings_reader import read_settings
 from service.shutdown import announce_stop
-from service.startup import check_address, check_folder, check_log_file, choose_model
+from service.startup import check_address, check_folder, check_log_file, check_memory, choose_models
 from service.wiring import configure, create_middlewares, create_services
 
 log = logging.getLogger(__name__)
@@ -59,7 +65,7 @@ log = logging.getLogger(__name__)
 _WARM_UP_RETRY_S = 1.0
 
 _settings = read_settings()
-_model = choose_model(_settings)
+_models = inference_services(choose_models(_settings))
 _config = configure(_settings)
 _stopping = asyncio.Event()
 end_timers_with_requests()
@@ -85,11 +91,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     end_with_supervisor()
     server = serving()
     announce_stop(_stopping)
-    inference, wanted = bentoml.get_current_service().inference, _model.spec.input
-    client = BentoMattingClient(inference, wanted.height, wanted.width)
-    services = create_services(_config, _model.spec, client, _metrics().observe_stages)
-    warming = asyncio.create_task(_warm_up(services))
-    background = [warming, asyncio.create_task(replace_when_hung(client.describe, kill_sibling))]
+    models = [_served(name, model) for name, model in _models.items()]
+    services = create_services(_config, models, _metrics().observe_stages)
+    background = [asyncio.create_task(_warm_up(services))]
+    for model in models:
+        watching = replace_when_hung(model.client.describe, kill_sibling)
+        background.append(asyncio.create_task(watching))
     if server is not None:
         keeper = ConnectionKeeper(server, _config.connections, _stopping)
         background.append(asyncio.create_task(keeper.run()))
@@ -100,6 +107,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if not await services.remover.close():
         log.error("imaging threads did not come back; this process ends without them")
         os._exit(1)  # the interpreter would wait for them for ever
+
+
+def _served(name: str, model: RegisteredModel) -> ServedModel:
+    """A model as the routes see it, with the service that runs it."""
+    service, wanted = getattr(bentoml.get_current_service(), name), model.spec.input
+    client = BentoMattingClient(service, wanted.height, wanted.width)
+    return ServedModel(model.spec, client)
 
 
 async def _warm_up(services: Services) -> None:
@@ -113,7 +127,8 @@ async def _warm_up(services: Services) -> None:
         except Exception:
             log.exception("the warm-up failed, the service cannot become ready")
             return
-    log.info("ready: %s on http://%s:%d", _model.tag, _settings.host, _settings.port)
+    tags = ", ".join(model.tag for model in _models.values())
+    log.info("ready: %s on http://%s:%d", tags, _settings.host, _settings.port)
 
 
 # BentoML brings the files of Swagger UI for its own page, which loads scripts of third parties.
@@ -137,6 +152,26 @@ class RemovalInput(bentoml.IODescriptor, RemovalOptions):
         return cls.model_construct(image=Path())
 
 
+class NoInput(bentoml.IODescriptor):
+    """Of the native endpoints that only tell something; what is sent to them is not read."""
+
+    @classmethod
+    async def from_http_request(cls, request: Request, serde: Any) -> Self:
+        """Leave the body alone."""
+        return cls()
+
+
+# BentoML finds the services it starts among the attributes of the one it serves.
+_Inferences = type(
+    "Inferences",
+    (),
+    {
+        name: bentoml.depends(create_inference(_settings, model, name))
+        for name, model in _models.items()
+    },
+)
+
+
 @bentoml.asgi_app(create_index_app(PREFIX), path="/")
 @bentoml.asgi_app(create_metrics_app(lambda: getattr(app.state, "services", None)), path="/")
 @bentoml.asgi_app(app, path=PREFIX)
@@ -152,10 +187,8 @@ class RemovalInput(bentoml.IODescriptor, RemovalOptions):
     runner_probe={"enabled": False},  # a 500 where inference hangs; `__is_ready__` asks it
     metrics={"enabled": False},  # its labels are raw paths; ours are in service.http.metrics
 )
-class BackgroundRemoval:
+class BackgroundRemoval(_Inferences):  # type: ignore[misc, valid-type]
     """Removes the background of a picture."""
-
-    inference = bentoml.depends(create_inference(_settings, _model))
 
     def __init__(self) -> None:
         set_up_logging(_log_config("public", _settings.log_file))
@@ -169,11 +202,15 @@ class BackgroundRemoval:
         given = command.params if command else {}
         check_address(given.get("host") or _settings.host, given.get("port") or _settings.port)
         check_folder(_settings.cache_dir, "BIREFNET_CACHE_DIR")
-        for file in (_settings.log_file, log_config(_settings, "inference").file):
+        inference_logs = (log_config(_settings, name).file for name in _models)
+        for file in (_settings.log_file, *inference_logs):
             if file is not None:
                 check_log_file(file)
+        if len(_models) > 1:
+            check_memory(list(_models.values()), allowed_bytes())
+        tags = [model.tag for model in _models.values()]
         instance = open_instance(private_folders(_settings))
-        tame_supervisor(instance, stop_within_s(_settings), {MODEL_TAG: _model.tag})
+        tame_supervisor(instance, stop_within_s(_settings), {MODEL_TAGS: " ".join(tags)})
 
     @bentoml.api(input_spec=RemovalInput)
     async def remove_background(
@@ -187,6 +224,16 @@ class BackgroundRemoval:
             response = problem_response(request, error)
         ctx.response.status_code = response.status_code  # BentoML overwrites the response's own
         return response  # type: ignore[return-value]  # a finished response is sent as it is
+
+    @bentoml.api(input_spec=NoInput)
+    async def list_models(self) -> dict[str, Any]:
+        """The models that callers can choose, as `GET /models` lists them."""
+        return (await list_models(app.state.services)).model_dump()
+
+    @bentoml.api(input_spec=NoInput)
+    async def read_info(self) -> dict[str, Any]:
+        """Every limit, format and option, as `GET /info` tells them."""
+        return describe(app.state.services).model_dump()
 
     async def __is_ready__(self) -> bool:
         """Ready means one full removal has run, and inference answers."""

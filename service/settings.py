@@ -1,4 +1,4 @@
-"""Reads the settings from the environment and `.env` into one frozen object.
+"""The settings: one frozen object, made of the environment and `.env` by `settings_reader`.
 
 Every variable does what it says or the service refuses to start; `docs/configuration.md` and
 `.env.example` are generated from the descriptions below.
@@ -6,21 +6,16 @@ Every variable does what it says or the service refuses to start; `docs/configur
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from dotenv import dotenv_values
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.serving.options import EngineOptions
 from models.spec import Precision
-from service.env_file import env_file_encoding, env_file_faults
-from service.errors import CannotStart
 
 PREFIX = "BIREFNET_"
 ENV_FILE = Path(".env")
@@ -47,6 +42,11 @@ class Settings(BaseSettings):
     model_path: Path | None = Field(
         default=None,
         description="Checkpoint file to serve; wins over BIREFNET_MODEL=auto, contradicts a name.",
+    )
+    models: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Several models to serve at once, in place of BIREFNET_MODEL; callers choose "
+        "by name, and get the best of them otherwise.",
     )
     engine: Literal["auto", "openvino", "onnxruntime", "pytorch", "tensorrt", "fake"] = Field(
         default="auto",
@@ -175,7 +175,7 @@ class Settings(BaseSettings):
         description="Log file, rotated at 10 MB, three kept; unset: standard error only.",
     )
 
-    @field_validator("trusted_proxies", "cors_origins", "allowed_hosts", mode="before")
+    @field_validator("models", "trusted_proxies", "cors_origins", "allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """`a, b` is two entries."""
@@ -209,6 +209,13 @@ class Settings(BaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
+    @field_validator("models")
+    @classmethod
+    def _different(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("a model is named twice")
+        return value
+
     @field_validator("model_path", "cache_dir", "log_file")
     @classmethod
     def _home(cls, value: Path | None) -> Path | None:
@@ -220,6 +227,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"BIREFNET_MODEL_PATH names {self.model_path.name} and BIREFNET_MODEL names "
                 f"{self.model}; set one of the two"
+            )
+        if self.models and (self.model != "auto" or self.model_path is not None):
+            raise ValueError(
+                "BIREFNET_MODELS takes the place of BIREFNET_MODEL and BIREFNET_MODEL_PATH; set "
+                "one of them"
             )
         if self.device == "cpu" and self.wants_of_gpu:
             raise ValueError(
@@ -254,46 +266,3 @@ class Settings(BaseSettings):
 def variable(field: str) -> str:
     """Name of a field's environment variable."""
     return UNPREFIXED.get(field, PREFIX + field.upper())
-
-
-def read_settings() -> Settings:
-    """Read the environment and `.env`.
-
-    Raises:
-        CannotStart: With one sentence per fault, if a variable is misspelt or its value is not one
-            it takes.
-    """
-    unreadable = env_file_faults(ENV_FILE)
-    if unreadable:
-        raise CannotStart(*unreadable)
-    faults = _misspelt()
-    try:
-        settings = Settings(_env_file_encoding=env_file_encoding(ENV_FILE))
-    except ValidationError as invalid:
-        faults += [_sentence(error["loc"], error["msg"]) for error in invalid.errors()]
-    if faults:
-        raise CannotStart(*faults)
-    return settings
-
-
-def _misspelt() -> list[str]:
-    """Variables that look like ours and are not; pydantic-settings lets them pass in silence."""
-    # Compared without the prefix, which would make any two of them look alike.
-    known = {name.removeprefix(PREFIX): name for name in map(variable, Settings.model_fields)}
-    faults = []
-    for name in (*os.environ, *dotenv_values(ENV_FILE, encoding=env_file_encoding(ENV_FILE))):
-        bare = name.upper().removeprefix(PREFIX)
-        if name.upper().startswith(PREFIX) and known.get(bare) != name.upper():
-            near = difflib.get_close_matches(bare, known, n=1)
-            hint = f"; did you mean {known[near[0]]}?" if near else ""
-            faults.append(f"{name} is not a setting{hint}")
-    return faults
-
-
-def _sentence(location: tuple[int | str, ...], message: str) -> str:
-    """One fault of pydantic as one sentence."""
-    message = message.removeprefix("Value error, ")
-    if not location:
-        return message
-    name = str(location[0])
-    return f"{name if name.isupper() else variable(name)}: {message}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -16,26 +18,63 @@ from models.store.registered import (
     resolve_tag,
 )
 from models.worker import WorkerFailed, run_worker
-from service.environment import told_model
+from service.environment import told_models
 from service.errors import CannotStart
 from service.logs import open_log_file
 from service.settings import Settings
 
+log = logging.getLogger(__name__)
+
+_PROCESS_BYTES = 150_000_000
+_BYTES_PER_INPUT_PIXEL = 700
+
 
 @cache
-def choose_model(settings: Settings) -> RegisteredModel:
-    """Find the model to serve; in a worker the one that its supervisor has found and verified.
+def choose_models(settings: Settings) -> tuple[RegisteredModel, ...]:
+    """Find the models to serve; in a worker those that its supervisor has found and verified.
+
+    Returns:
+        The models, the best first.
 
     Raises:
-        CannotStart: With one sentence, if it cannot be served.
+        CannotStart: With one sentence, if one cannot be served.
     """
-    told = told_model()
-    if told is not None and (known := resolve_tag(told)):
-        return known
+    told = [resolve_tag(tag) for tag in told_models()]
+    if told and None not in told:
+        return tuple(model for model in told if model is not None)
     try:
-        return find_model(settings)
+        found = [find_model(settings, name) for name in settings.models or (None,)]
     except BackgroundRemovalError as missing:
         raise CannotStart(missing) from missing
+    return tuple(sorted(found, key=lambda model: model.spec.rank))
+
+
+def check_memory(models: Sequence[RegisteredModel], allowed: int) -> None:
+    """Say what several models take, and refuse what cannot fit.
+
+    Args:
+        models: The models.
+        allowed: Bytes this service may have.
+
+    Raises:
+        CannotStart: With one sentence, if they need more.
+    """
+    needed = {model.spec.name: estimate_bytes(model) for model in models}
+    told = ", ".join(f"{name} {n_bytes / 1e9:.1f} GB" for name, n_bytes in needed.items())
+    total = sum(needed.values())
+    if total > allowed:
+        raise CannotStart(
+            f"BIREFNET_MODELS: the models need about {total / 1e9:.1f} GB ({told}), and there are "
+            f"{allowed / 1e9:.1f} GB; serve fewer of them"
+        )
+    log.info("the models take about %.1f GB of memory: %s", total / 1e9, told)
+
+
+def estimate_bytes(model: RegisteredModel) -> int:
+    """About what an inference process takes that runs a model on a CPU (docs/engines.md)."""
+    wanted = model.spec.input
+    graph = model.files.graph.stat().st_size
+    return _PROCESS_BYTES + 2 * graph + wanted.height * wanted.width * _BYTES_PER_INPUT_PIXEL
 
 
 def find_model(settings: Settings, name: str | None = None) -> RegisteredModel:

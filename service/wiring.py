@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from models.spec import ModelSpec
 from service.access.rate_limit import ClientLimiter, RateLimitConfig
 from service.http.app import EXPOSED_HEADERS
 from service.http.bodies import IntakeConfig
 from service.http.dependencies import Services
 from service.http.envelope import EnvelopeMiddleware
-from service.http.health import HealthReporter, InferenceProbe, Requested
+from service.http.health import HealthReporter, Requested
 from service.http.host_check import HostCheckMiddleware
 from service.http.metrics import Metrics
 from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
@@ -24,15 +22,11 @@ from service.http.policies import create_policies
 from service.http.target import TargetMiddleware
 from service.imaging.guard import ImageLimits
 from service.processes.connections import ConnectionConfig
-from service.removal.ports import MattingClient
+from service.removal.ports import ServedModel
 from service.removal.remover import BackgroundRemover, RemoverConfig
 from service.removal.telemetry import StageObserver, Telemetry
 from service.resources import allowed_bytes
 from service.settings import Settings
-
-
-class InferenceClient(MattingClient, InferenceProbe, Protocol):
-    """The inference service, as the remover and health see it."""
 
 
 @dataclass(frozen=True)
@@ -101,26 +95,24 @@ def _picture_bytes(settings: Settings) -> int:
 
 
 def create_services(
-    config: HttpConfig, spec: ModelSpec, inference: InferenceClient, observe_stages: StageObserver
+    config: HttpConfig, models: Sequence[ServedModel], observe_stages: StageObserver
 ) -> Services:
     """Make the parts behind the routes.
 
     Args:
         config: What they are told.
-        spec: The model that is served.
-        inference: What runs it.
+        models: The models that are served, the default one first.
         observe_stages: Told what each stage of a removal took, in milliseconds.
     """
-    remover = BackgroundRemover(inference, spec, config.remover, Telemetry(observe_stages))
+    remover = BackgroundRemover(models, config.remover, Telemetry(observe_stages))
     health = HealthReporter(
-        inference,
-        spec,
+        models,
         config.requested,
         remover.telemetry.hour,
         is_warm=lambda: remover.is_warm,
         overdue=lambda: (remover.overdue, remover.config.workers),
     )
-    return Services(remover, health)
+    return Services(remover, health, config.rates)
 
 
 def create_middlewares(

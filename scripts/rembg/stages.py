@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import statistics
 import time
 from collections.abc import Sequence
@@ -22,13 +23,14 @@ import numpy as np
 from models.arrays import U8Array
 from models.catalog import find
 from models.engine import EngineInfo
+from models.serving.status import EngineStatus
 from models.spec import InputSpec, ModelSpec, Precision
 from scripts.measuring.environments import run
 from service.imaging.guard import ImageLimits, inspect
 from service.removal import pipeline
 from service.removal.options import RemovalOptions
 from service.removal.pipeline import Removal
-from service.removal.ports import Matte
+from service.removal.ports import InferenceStatus, Matte, ServedModel
 from service.removal.remover import BackgroundRemover, RemoverConfig
 from service.removal.threads import StageClock
 
@@ -66,11 +68,17 @@ class KnownMatte:
     """A matting port that knows the answer."""
 
     def __init__(self, alpha: U8Array) -> None:
-        self._matte = Matte(alpha, EngineInfo("known", "none", "cpu", Precision.F32, 1), 0.0)
+        self._engine = EngineInfo("known", "none", "cpu", Precision.F32, 1)
+        self._matte = Matte(alpha, self._engine, 0.0)
 
     async def predict(self, model_input: U8Array) -> Matte:
         """The matte, whatever is asked."""
         return self._matte
+
+    async def describe(self) -> InferenceStatus:
+        """Nothing runs but this process."""
+        status = EngineStatus(self._engine, 0, 0.0, graph_present=True, notes=())
+        return InferenceStatus(status, os.getpid(), 0.0, {})
 
 
 def measure_stages(
@@ -91,7 +99,7 @@ async def _measure_ours(
 ) -> tuple[float, dict[str, float]]:
     """The whole, and stage by stage; medians."""
     data = picture.read_bytes()
-    remover = BackgroundRemover(KnownMatte(matte), spec, RemoverConfig(workers=1))
+    remover = BackgroundRemover([ServedModel(spec, KnownMatte(matte))], RemoverConfig(workers=1))
     wholes, stages = [], []
     for _ in range(repeats + 1):  # the first only warms up
         started = time.process_time()

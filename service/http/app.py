@@ -15,7 +15,7 @@ from service.http.dependencies import Services
 from service.http.exchange import exchange_of
 from service.http.health import API_VERSION
 from service.http.pages import add_pages
-from service.http.routes import health, remove
+from service.http.routes import health, info, models, remove
 
 # What a browser may read across origins, beside the few headers it always may.
 EXPOSED_HEADERS = (
@@ -64,6 +64,8 @@ def create_app(
         app.state.services = services
     app.add_exception_handler(BackgroundRemovalError, _render_problem)
     app.include_router(health.router)
+    app.include_router(info.router)
+    app.include_router(models.router)
     app.include_router(remove.router)
     if swagger_ui is not None:
         add_pages(app, swagger_ui)

@@ -13,7 +13,6 @@ from starlette.types import Message, Receive, Send
 from models.errors import BackgroundRemovalError
 from service.errors import ServiceBusy, ShuttingDown, UploadTimeout
 from service.http.exchange import Exchange
-from service.imaging.guard import file_too_large
 
 _LENGTH_DIGITS = 18  # of a Content-Length; Python refuses to read absurdly long numbers
 _SETTLED_S = 5.0  # before that nobody can say how fast an upload is
@@ -165,7 +164,7 @@ class GuardedBody:
 
     def _check(self, n_bytes: int) -> None:
         if n_bytes > self._max_bytes:
-            raise file_too_large(n_bytes, self._exchange.policy.max_file_bytes)
+            raise self._exchange.policy.too_large(n_bytes)
 
     async def _next_or_give_up(self) -> Message:
         """Wait for bytes, for the stop, or for the end of our patience."""

@@ -7,6 +7,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from service.access.rate_limit import RateLimitConfig
 from service.http.health import HealthReporter
 from service.removal.remover import BackgroundRemover
 
@@ -17,6 +18,7 @@ class Services:
 
     remover: BackgroundRemover
     health: HealthReporter
+    rates: RateLimitConfig
 
 
 def services_of(request: Request) -> Services:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol
 
 from models.catalog import ALIASES
 from models.errors import BackgroundRemovalError
 from models.serving.status import EngineStatus
-from models.spec import ModelSpec
 from service.http.schemas import Health, HealthState, ModelFilesStatus, PerformanceMetrics
-from service.removal.ports import InferenceStatus
+from service.removal.ports import InferenceStatus, ServedModel
 from service.removal.telemetry import SlidingHour
 
 log = logging.getLogger(__name__)
@@ -36,37 +35,24 @@ class Requested:
     model: str
 
 
-class InferenceProbe(Protocol):
-    """Asks the inference service about itself."""
-
-    async def describe(self) -> InferenceStatus:
-        """What really runs, and how it fares.
-
-        Raises:
-            BackgroundRemovalError: If it does not answer.
-        """
-
-
 @dataclass(frozen=True)
 class Checkup:
     """What was found when the service was asked how it is.
 
     Attributes:
         health: Its state, with reasons.
-        usage: What the inference process takes; see `service.resources`. Empty if it does not
-            answer.
+        told: What each inference service that answers says of itself, by the name of its model.
     """
 
     health: Health
-    usage: Mapping[str, float]
+    told: Mapping[str, InferenceStatus]
 
 
 class HealthReporter:
     """Puts the state of the service together.
 
     Args:
-        probe: Asks the inference service.
-        spec: The model that is served.
+        models: The models that are served, the default one first.
         requested: What the operator asked for.
         hour: The last hour's removals.
         is_warm: Whether one full removal has run.
@@ -75,14 +61,13 @@ class HealthReporter:
 
     def __init__(
         self,
-        probe: InferenceProbe,
-        spec: ModelSpec,
+        models: Sequence[ServedModel],
         requested: Requested,
         hour: SlidingHour,
         is_warm: Callable[[], bool],
         overdue: Callable[[], tuple[int, int]] = lambda: (0, 1),
     ) -> None:
-        self._probe, self._spec, self._requested, self._hour = probe, spec, requested, hour
+        self._models, self._requested, self._hour = models, requested, hour
         self.is_warm, self._overdue = is_warm, overdue
         self._told: HealthState | None = None
 
@@ -92,28 +77,27 @@ class HealthReporter:
 
     async def check(self) -> Checkup:
         """Ask, judge, tell; a state that differs from the last one is logged."""
-        try:
-            inference = await self._probe.describe()
-        except BackgroundRemovalError:
-            health = self._judged(None, ["the inference service does not answer"], [])
-            return Checkup(health, {})
-        status = inference.status
-        health = self._judged(
-            status, self._unhealthy_reasons(status), self._degraded_reasons(status)
-        )
-        return Checkup(health, inference.usage)
+        answers = await asyncio.gather(*(_ask(model) for model in self._models))
+        told = {
+            model.spec.name: answer
+            for model, answer in zip(self._models, answers, strict=True)
+            if answer is not None
+        }
+        return Checkup(self._judged(told), told)
 
-    def _judged(
-        self, status: EngineStatus | None, unhealthy: list[str], degraded: list[str]
-    ) -> Health:
-        """The state of the service by what its engines say, None where they do not answer."""
+    def _judged(self, told: Mapping[str, InferenceStatus]) -> Health:
+        """The state by what the engines say; the default model's decides what is unhealthy."""
+        spec = self._models[0].spec
+        answer = told.get(spec.name)
+        status = answer.status if answer else None
+        unhealthy, degraded = self._unhealthy_reasons(status), self._degraded_reasons(told)
         engine = status.engine if status else None
         tensorrt = engine is not None and engine.is_tensorrt
         health = Health(
             status="unhealthy" if unhealthy else "degraded" if degraded else "healthy",
             version=API_VERSION,
-            model=self._spec.name,
-            architecture=self._spec.network_name,
+            model=spec.name,
+            architecture=spec.network_name,
             device="cuda" if engine and engine.device == "cuda" else "cpu",
             engine=engine.label if engine else "none",
             tensorrt_enabled=tensorrt,
@@ -146,15 +130,13 @@ class HealthReporter:
         )
 
     async def is_ready(self) -> bool:
-        """Whether one full removal has run and inference answers now."""
-        try:
-            await self._probe.describe()
-        except BackgroundRemovalError:
-            return False
-        return self.is_warm()
+        """Whether one full removal has run and the default model's inference answers now."""
+        return await _ask(self._models[0]) is not None and self.is_warm()
 
-    def _unhealthy_reasons(self, status: EngineStatus) -> list[str]:
+    def _unhealthy_reasons(self, status: EngineStatus | None) -> list[str]:
         """Why nothing can be served."""
+        if status is None:
+            return ["the inference service does not answer"]
         reasons = []
         if not self.is_warm():
             reasons.append("the service is warming up")
@@ -165,9 +147,24 @@ class HealthReporter:
             reasons.append(f"all {threads} imaging threads are past their deadline")
         return reasons
 
-    def _degraded_reasons(self, status: EngineStatus) -> list[str]:
+    def _degraded_reasons(self, told: Mapping[str, InferenceStatus]) -> list[str]:
         """Why less is served than was asked for."""
-        reasons = list(status.notes)
+        default, *others = (model.spec.name for model in self._models)
+        reasons = [
+            f"{name}: the inference service does not answer" for name in others if name not in told
+        ]
+        for name, answer in told.items():
+            status, of = answer.status, f"{name}: " if others else ""
+            reasons += [of + note for note in status.notes]
+            if name != default and status.failures_in_a_row >= _FAILURES_TO_BE_UNHEALTHY:
+                reasons.append(f"{of}the last {status.failures_in_a_row} inferences failed")
+        if default in told:
+            reasons += self._lacks(told[default].status)
+        return reasons
+
+    def _lacks(self, status: EngineStatus) -> list[str]:
+        """What an operator asked for and did not get."""
+        reasons = []
         overdue, threads = self._overdue()
         if 0 < overdue < threads:
             reasons.append(f"{overdue} of {threads} imaging threads are past their deadline")
@@ -177,6 +174,15 @@ class HealthReporter:
             reasons += [f"{name}=true has no effect on a CPU" for name in self._requested.of_gpu]
         if self._requested.model in ALIASES:
             reasons.append(ALIASES[self._requested.model].note)
-        if self._requested.model == "auto" and self._spec.light:
-            reasons.append(f"only a light model is registered: {self._spec.name}, not a BiRefNet")
+        spec = self._models[0].spec
+        if self._requested.model == "auto" and spec.light:
+            reasons.append(f"only a light model is registered: {spec.name}, not a BiRefNet")
         return reasons
+
+
+async def _ask(model: ServedModel) -> InferenceStatus | None:
+    """What an inference service says of itself; None if it does not answer."""
+    try:
+        return await model.client.describe()
+    except BackgroundRemovalError:
+        return None

@@ -11,8 +11,9 @@ from starlette.routing import compile_path
 
 from models.errors import BackgroundRemovalError
 from service.access.caller import ANONYMOUS, Caller
-from service.errors import AccessDenied, MethodNotAllowed, NotFound
+from service.errors import AccessDenied, BodyTooLarge, MethodNotAllowed, NotFound
 from service.http.problems import render
+from service.imaging.guard import file_too_large
 
 PREFIX = "/api/background-removal"
 #: BentoML's answer to an orchestrator that asks whether to send requests.
@@ -24,7 +25,8 @@ WEBSOCKET = "WEBSOCKET"
 _READ = frozenset({"GET", "HEAD"})
 _POST = frozenset({"POST"})
 _ANYONE = frozenset({ANONYMOUS})
-_FORM_BYTES = 256 * 1024  # what a form may weigh beside its file
+_FORM_BYTES = 256 * 1024
+_EMPTY_BYTES = 1024  # of BentoML's clients, which send an empty object where nothing is asked
 
 
 class Renderer(Protocol):
@@ -48,6 +50,7 @@ class RoutePolicy:
         cost: Requests of a caller's minute that one call takes. 0 for what is only read: it is not
             limited, its body is not read, and it is answered until the process ends.
         max_file_bytes: Largest uploaded file; 0 where none is taken.
+        form_bytes: What a body may weigh beside its files.
         is_probe: Whether machines ask it over and over; an answer is then logged when debugging
             only.
         render: How its errors look.
@@ -59,13 +62,21 @@ class RoutePolicy:
     tiers: frozenset[str] = frozenset()
     cost: int = 1
     max_file_bytes: int = 0
+    form_bytes: int = 0
     is_probe: bool = False
     render: Renderer = render
 
     def max_body_bytes(self, media_type: str) -> int:
         """Largest body of a kind: the files and the form around them, in JSON as base64."""
-        n_bytes = self.max_file_bytes + _FORM_BYTES if self.max_file_bytes else 0
-        return n_bytes * 4 // 3 if media_type.lower().startswith("application/json") else n_bytes
+        n_bytes = self.max_file_bytes + self.form_bytes
+        is_json = media_type.lower().startswith("application/json")
+        return n_bytes * 4 // 3 if is_json else n_bytes
+
+    def too_large(self, n_bytes: int) -> BackgroundRemovalError:
+        """The error for a body of so many bytes."""
+        if self.max_file_bytes:
+            return file_too_large(n_bytes, self.max_file_bytes)
+        return BodyTooLarge()
 
     def refusal(self, method: str, caller: Caller) -> BackgroundRemovalError | None:
         """Why a caller may not use a method here, or None if it may."""
@@ -110,9 +121,13 @@ def create_policies(max_file_bytes: int) -> RoutePolicies:
             _removal(f"{PREFIX}/remove", "/remove", max_file_bytes),
             _removal("/remove_background", "/remove_background", max_file_bytes),
             _reading(f"{PREFIX}/health", "/health", is_probe=True),
+            _reading(f"{PREFIX}/models", "/models"),
+            _reading(f"{PREFIX}/info", "/info"),
             _reading(f"{PREFIX}/openapi.json", "/openapi.json"),
             _reading(f"{PREFIX}/docs", "/docs"),
             _reading(f"{PREFIX}/static/{{name}}", "/static"),
+            RoutePolicy("/list_models", "/list_models", _POST, _ANYONE, form_bytes=_EMPTY_BYTES),
+            RoutePolicy("/read_info", "/read_info", _POST, _ANYONE, form_bytes=_EMPTY_BYTES),
             _reading("/", "/"),
             _reading(METRICS, METRICS, is_probe=True),
             # BentoML's own: for orchestrators, and for its Python client.
@@ -126,7 +141,9 @@ def create_policies(max_file_bytes: int) -> RoutePolicies:
 
 
 def _removal(path: str, route: str, max_file_bytes: int) -> RoutePolicy:
-    return RoutePolicy(path, route, _POST, _ANYONE, max_file_bytes=max_file_bytes)
+    return RoutePolicy(
+        path, route, _POST, _ANYONE, max_file_bytes=max_file_bytes, form_bytes=_FORM_BYTES
+    )
 
 
 def _reading(path: str, route: str, *, is_probe: bool = False) -> RoutePolicy:

@@ -24,6 +24,7 @@ STATUS: Mapping[type[BackgroundRemovalError], int] = {
     errors.MethodNotAllowed: 405,
     errors.AccessDenied: 403,
     errors.NotAcceptable: 406,
+    errors.BodyTooLarge: 413,
     errors.UploadTimeout: 408,
     errors.RateLimited: 429,
     errors.ImageError: 400,

@@ -106,3 +106,69 @@ class Problem(BaseModel):
     detail: str
     error_code: str
     request_id: str
+
+
+class ModelInfo(BaseModel):
+    """One model that is served."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    name: str = Field(examples=["BiRefNet-general"])
+    aliases: list[str] = Field(description="Other names that it answers to")
+    architecture: str = Field(examples=["BiRefNet swin_v1_l"])
+    purpose: str = Field(description="What it was trained for, where its name does not say")
+    input_size: str = Field(description="What the network sees, width x height")
+    checkpoint_bytes: int = Field(description="Size of its published file; 0 of your own")
+    licence: str = Field(description="SPDX identifier of the licence of its weights")
+    caveat: str = Field(description="What the licence does not say")
+    light: bool = Field(description="Whether it is a small stand-in for a BiRefNet")
+    available: bool = Field(description="Whether its inference service answers now")
+    engine: str | None = Field(examples=["openvino"])
+    precision: str | None = Field(examples=["bf16"])
+    device: str | None = Field(examples=["cpu"])
+
+
+class Models(BaseModel):
+    """The models that callers can choose, the default one first."""
+
+    models: list[ModelInfo]
+
+
+class Formats(BaseModel):
+    """Media types of pictures."""
+
+    input: list[str]
+    output: list[str]
+
+
+class Limits(BaseModel):
+    """How much picture is taken."""
+
+    max_file_bytes: int
+    max_pixels: int
+    max_long_side: int
+    max_short_side: int
+    min_side: int
+    max_frames: int
+    timeout_s: float = Field(description="Twice over 5 MB, four times over 8 MB")
+
+
+class RateLimits(BaseModel):
+    """How much one client may send; null is no limit."""
+
+    per_minute: int | None
+    per_second: int | None
+    at_once: int | None
+
+
+class Info(BaseModel):
+    """What a service takes and gives."""
+
+    version: str
+    models: list[str]
+    default_model: str
+    options: list[str]
+    presets: list[str]
+    formats: Formats
+    limits: Limits
+    rate_limits: RateLimits

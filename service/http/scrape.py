@@ -20,6 +20,7 @@ from service.http.dependencies import Services
 from service.http.health import Checkup
 from service.http.policies import METRICS
 from service.http.schemas import Health, HealthState
+from service.removal.ports import InferenceStatus
 from service.resources import own_usage
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def measure(checkup: Checkup, load: Mapping[str, int], public: Mapping[str, floa
         "Free memory of the GPU, 0 without one",
         value=health.gpu_memory_free_mb * 1024**2,
     )
-    return [state, removals, gpu, _build(health), *_processes(public, checkup.usage)]
+    return [state, removals, gpu, _build(health), *_processes(public, checkup.told)]
 
 
 def _build(health: Health) -> Metric:
@@ -95,8 +96,10 @@ def _build(health: Health) -> Metric:
     return build
 
 
-def _processes(public: Mapping[str, float], inference: Mapping[str, float]) -> Iterable[Metric]:
-    """Memory, processor time and start of both processes; of one where the other is silent."""
+def _processes(
+    public: Mapping[str, float], told: Mapping[str, InferenceStatus]
+) -> Iterable[Metric]:
+    """Memory, processor time and start of every process that answers."""
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
     families: Mapping[str, GaugeMetricFamily | CounterMetricFamily] = {
@@ -112,7 +115,8 @@ def _processes(public: Mapping[str, float], inference: Mapping[str, float]) -> I
             labels=["process"],
         ),
     }
-    for process, usage in (("public", public), ("inference", inference)):
+    usages = {status.service: status.usage for status in told.values()}
+    for process, usage in {"public": public, **usages}.items():
         for name, value in usage.items():
             families[name].add_metric([process], value)
     return families.values()

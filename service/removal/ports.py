@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from models.arrays import U8Array
 from models.engine import EngineInfo
 from models.serving.status import EngineStatus
+from models.spec import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,14 @@ class InferenceStatus:
         pid: Its process.
         busy_s: Seconds the present batch has taken; 0 between two.
         usage: What its process takes; see `service.resources.own_usage`.
+        service: Its name, in log and metrics.
     """
 
     status: EngineStatus
     pid: int
     busy_s: float
     usage: Mapping[str, float]
+    service: str = "inference"
 
 
 class MattingClient(Protocol):
@@ -86,3 +89,27 @@ class MattingClient(Protocol):
             ServiceError: If it must be tried again later.
             InferenceFailed: If the forward pass failed.
         """
+
+
+class InferenceClient(MattingClient, Protocol):
+    """The inference service of one model."""
+
+    async def describe(self) -> InferenceStatus:
+        """What really runs, and how it fares.
+
+        Raises:
+            BackgroundRemovalError: If it does not answer.
+        """
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model that is served.
+
+    Attributes:
+        spec: The model: its input size, and how its matte is refined.
+        client: What runs it.
+    """
+
+    spec: ModelSpec
+    client: InferenceClient

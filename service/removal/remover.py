@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
@@ -18,15 +18,15 @@ from typing import ParamSpec, TypeVar
 import cv2
 import numpy as np
 
-from models.spec import ModelSpec
-from service.errors import MemoryExhausted, ProcessingTimeout, ServiceBusy
+from models.catalog import ALIASES
+from service.errors import InvalidRequest, MemoryExhausted, ProcessingTimeout, ServiceBusy
 from service.imaging.encode import encode_png
 from service.imaging.guard import ImageLimits, inspect
 from service.removal.admission import MemoryBudget, Reservation
 from service.removal.layout import largest_canvas
 from service.removal.options import RemovalOptions, RemovalResult
 from service.removal.pipeline import FINISH, PREPARE, Removal, inspect_background, run
-from service.removal.ports import MattingClient
+from service.removal.ports import ServedModel
 from service.removal.telemetry import Telemetry
 from service.removal.threads import ImagingThreads, StageClock
 from service.resources import return_freed_memory
@@ -70,8 +70,7 @@ class BackgroundRemover:
     """Removes backgrounds; one per process.
 
     Args:
-        matting: Makes the alpha mattes.
-        spec: The model that makes them: its input size, and how its matte is refined.
+        models: What makes the alpha mattes; the first serves whoever names none.
         config: Bounds.
         telemetry: Told of every removal that succeeds, whichever entrance it came through.
 
@@ -81,16 +80,14 @@ class BackgroundRemover:
 
     def __init__(
         self,
-        matting: MattingClient,
-        spec: ModelSpec,
+        models: Sequence[ServedModel],
         config: RemoverConfig,
         telemetry: Telemetry | None = None,
     ) -> None:
         self.telemetry = telemetry or Telemetry()
-        self.spec = spec
+        self.models = {model.spec.name: model for model in models}
         self.config = config
         self.is_warm = False
-        self._matting = matting
         self._threads = ImagingThreads(config.workers)
         self._budget = MemoryBudget(config.max_bytes)
         self._inside = 0
@@ -112,6 +109,7 @@ class BackgroundRemover:
 
         Raises:
             ImageError: If the file is not a picture we take; the caller's fault.
+            InvalidRequest: If the model is not served; the caller's fault.
             ServiceError: If it must be tried again later.
             InferenceFailed: If the forward pass failed; ours.
         """
@@ -137,10 +135,11 @@ class BackgroundRemover:
         }
 
     async def warm_up(self) -> None:
-        """Remove the background of a drawn picture, so that the first caller pays for nothing."""
+        """Remove the background of a drawn picture with each model: no caller pays for a start."""
         drawn = np.full((480, 640, 3), 128, dtype=np.uint8)
         cv2.circle(drawn, (320, 240), 150, (240, 200, 60), -1)
-        await self._remove_in_time(encode_png(drawn), RemovalOptions())
+        for name in self.models:
+            await self._remove_in_time(encode_png(drawn), RemovalOptions(model=name))
         self.is_warm = True
 
     @property
@@ -178,22 +177,46 @@ class BackgroundRemover:
             self._threads.later(return_freed_memory)  # now that its arrays are gone
         return result
 
+    def find(self, name: str | None) -> ServedModel:
+        """The model of a name.
+
+        Args:
+            name: As the catalogue spells it, in any case and with or without `BiRefNet-`; None and
+                `auto` are the first.
+
+        Raises:
+            InvalidRequest: If it is not served.
+        """
+        if name is None or name.lower() == "auto":
+            return next(iter(self.models.values()))
+        wanted = (name.lower(), f"birefnet-{name.lower()}")
+        alias = next((alias for known, alias in ALIASES.items() if known.lower() in wanted), None)
+        if alias is not None:
+            if alias.serves not in self.models:
+                raise InvalidRequest(f"model: {alias.note}")
+            return self.models[alias.serves]
+        for known, model in self.models.items():
+            if known.lower() in wanted:
+                return model
+        raise InvalidRequest(f"model: It is not served; served are {', '.join(self.models)}")
+
     async def _remove(
         self, data: bytes, options: RemovalOptions, media_type: str | None, clock: StageClock
     ) -> RemovalResult:
+        model = self.find(options.model)
         limits = self.config.limits
         with clock.stage("guard"):
             header = await self._in_thread(None, inspect, data, limits, media_type)
             behind = None
             if options.bg_image is not None:
                 behind = await self._in_thread(None, inspect_background, options.bg_image, limits)
-        removal = Removal(data, header, options, self.spec, behind)
+        removal = Removal(data, header, options, model.spec, behind)
         queued = time.perf_counter()
         async with self._budget.hold(_memory_of(removal)) as held:
             clock.note("admission", queued)
             await self._in_thread(held, run, PREPARE, removal, clock)
             with clock.stage("matte"), self._in_phase("inference"):
-                matte = await self._matting.predict(removal.model_input)
+                matte = await model.client.predict(removal.model_input)
             clock.stages_ms["inference"] = matte.inference_ms
             removal.alpha = matte.alpha
             await self._in_thread(held, run, FINISH, removal, clock)
@@ -206,7 +229,7 @@ class BackgroundRemover:
             canvas=(removal.pixels.shape[0], removal.pixels.shape[1]),
             subject=removal.subject,
             applied=options.applied,
-            model=self.spec.name,
+            model=model.spec.name,
             engine=matte.engine,
             retried_on_cpu=matte.retried_on_cpu,
             stages_ms=clock.stages_ms,

@@ -102,4 +102,4 @@ def test_only_the_settings_read_the_environment() -> None:
         and node.attr in ("environ", "getenv")
         and path.parts[len(ROOT.parts)] != "scripts"
     }
-    assert readers <= {"service/environment.py", "service/settings.py"}
+    assert readers <= {"service/environment.py", "service/settings_reader.py"}

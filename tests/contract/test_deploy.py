@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from service.settings import Settings, read_settings, variable
+from service.settings import Settings, variable
+from service.settings_reader import read_settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMPOSE = REPOSITORY / "deploy" / "compose.yaml"

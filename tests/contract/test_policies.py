@@ -15,7 +15,7 @@ from tests.support.api import SWAGGER_UI
 
 POLICIES = create_policies(max_file_bytes=1000)
 BENTOML_S_OWN = {"/readyz", "/livez", "/healthz", "/schema.json", "/docs.json"}
-NATIVE = "/remove_background"
+NATIVE = ("/remove_background", "/list_models", "/read_info")
 
 
 def _flat(routes: Iterable[BaseRoute]) -> Iterator[Route]:
@@ -44,7 +44,7 @@ def _methods_there() -> dict[str, set[str]]:
 
 def test_every_route_has_a_policy_with_its_methods_and_every_policy_a_route() -> None:
     policies = {row.path: set(row.methods) for row in POLICIES.rows}
-    others = {NATIVE: {"POST"}} | {path: {"GET", "HEAD"} for path in BENTOML_S_OWN}
+    others = {path: {"POST"} for path in NATIVE} | {path: {"GET", "HEAD"} for path in BENTOML_S_OWN}
     assert policies == _methods_there() | others
 
 
@@ -56,7 +56,7 @@ def test_no_two_rows_share_a_name_or_a_path() -> None:
 def test_what_is_only_read_costs_nothing_and_all_else_does() -> None:
     for row in POLICIES.rows:
         assert (row.cost == 0) == (row.methods <= {"GET", "HEAD"}), row.path
-        assert (row.max_file_bytes > 0) == ("POST" in row.methods), row.path
+        assert (row.max_body_bytes("") > 0) == ("POST" in row.methods), row.path
 
 
 def test_an_address_without_a_row_lets_nobody_do_anything() -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from tests.support.pictures import make_image, make_noise, make_solid, open_image, save
 from tests.support.problems import assert_problem
-from tests.support.server import BentoServer
+from tests.support.server import PREFIX, BentoServer
 
 with warnings.catch_warnings(action="ignore"):  # what BentoML imports is not ours to mend
     from bentoml import AsyncHTTPClient, SyncHTTPClient
@@ -47,6 +47,21 @@ def test_the_sync_client_gets_the_cutout(fake_server: BentoServer, picture: Path
         cutout = client.remove_background(image=picture, smoothing=False)
         plain = fake_server.remove(picture.read_bytes(), smoothing="false").content
         assert np.array_equal(open_image(Path(cutout).read_bytes()), open_image(plain))
+
+
+@pytest.mark.usefixtures("_clients_that_litter")
+@pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning")
+def test_the_client_has_every_verb_and_every_option(
+    fake_server: BentoServer, picture: Path
+) -> None:
+    options = {"preset": "studio", "format": "webp", "crop_margin": "3px"}
+    with SyncHTTPClient(fake_server.url("")) as client:
+        made = client.remove_background(image=picture, bg_image=picture, feather=2.5, **options)
+        files = {"image": ("a.png", picture.read_bytes()), "bg_image": ("b", picture.read_bytes())}
+        plain = httpx.post(fake_server.url(), files=files, data={**options, "feather": "2.5"})
+        assert Path(made).read_bytes() == plain.content
+        assert client.list_models() == fake_server.get(f"{PREFIX}/models").json()
+        assert client.read_info() == fake_server.get(f"{PREFIX}/info").json()
 
 
 @pytest.mark.usefixtures("_clients_that_litter")

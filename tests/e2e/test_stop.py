@@ -6,7 +6,6 @@ import re
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
@@ -113,22 +112,6 @@ def test_every_picture_that_had_arrived_is_returned_whatever_stage_it_was_in(ser
         assert server.wait_for_end() == 0
         assert server.survivors(within_s=1) == []
         assert {_phase_at(server, request, moment) for request in sent} == set(PHASES.values())
-
-
-def test_two_inference_services_end_together_and_lose_no_request(model_store: Path) -> None:
-    settings = {"BIREFNET_ENGINE": "fake", **NO_LIMITS}
-    two_models = "tests.support.two_models:TwoModels"
-    slow = _ask_for_time(mosaic_pixels(300, 400), 1)
-    with BentoServer(model_store, settings, two_models) as server, ThreadPoolExecutor(8) as threads:
-        assert set(server.workers()) == {"background_removal", "first", "second"}
-        begun = [threads.submit(server.remove, slow) for _ in range(8)]
-        server.wait_for(lambda: _load_of(server)["inference"] == 8, 30, "at work")
-        server.terminate()
-        assert [answer.result().status_code for answer in begun] == [200] * 8, server.log()
-        assert server.wait_for_end() == 0
-        assert server.survivors(within_s=1) == []
-        for name in ("first", "second"):
-            assert re.search(rf"\b{name}\b.*serving u2netp", server.log())
 
 
 def test_a_stop_without_work_is_quick(serve: Serve) -> None:

@@ -23,6 +23,7 @@ from service.http.health import Requested
 from service.http.metrics import Metrics
 from service.http.pages import create_index_app
 from service.http.policies import PREFIX
+from service.removal.ports import ServedModel
 from service.removal.remover import RemoverConfig
 from service.wiring import HttpConfig, create_middlewares, create_services
 from tests.support.matting import SPEC, FakeMattingClient
@@ -39,6 +40,7 @@ class ApiParts:
     """What an API is made of; every part can be replaced by a test."""
 
     matting: FakeMattingClient = field(default_factory=FakeMattingClient)
+    others: tuple[ServedModel, ...] = ()
     remover: RemoverConfig = field(default_factory=RemoverConfig)
     limits: RateLimitConfig = NO_LIMITS
     intake: IntakeConfig = field(default_factory=IntakeConfig)
@@ -93,7 +95,8 @@ async def open_api(parts: ApiParts | None = None) -> AsyncIterator[Api]:
         cors_origins=parts.cors_origins,
         allowed_hosts=parts.allowed_hosts,
     )
-    services = create_services(config, SPEC, parts.matting, metrics.observe_stages)
+    models = [ServedModel(SPEC, parts.matting), *parts.others]
+    services = create_services(config, models, metrics.observe_stages)
     services.health.is_warm = parts.is_warm
     app = create_app(services=services, swagger_ui=SWAGGER_UI)
     limiter, draining = ClientLimiter(parts.limits), asyncio.Event()

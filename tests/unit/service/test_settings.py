@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from service.environment import distrust_forwarded_headers
-from service.settings import Settings, read_settings, variable
+from service.settings import Settings, variable
+from service.settings_reader import read_settings
 
 # The specification's section 9.2: a value it shows, what becomes of it, and one that is wrong.
 SPECIFIED = [

@@ -26,6 +26,7 @@ POLICIES = RoutePolicies(
     (
         RoutePolicy("/x", "/x", frozenset({"POST"}), PUBLIC, max_file_bytes=100),
         RoutePolicy("/live", "/live", frozenset({"WEBSOCKET", "GET"}), PUBLIC),
+        RoutePolicy("/small", "/small", frozenset({"POST"}), PUBLIC, form_bytes=10),
         RoutePolicy("/keys", "/keys", frozenset({"POST"}), frozenset({"pro"})),
     )
 )
@@ -237,6 +238,14 @@ async def test_what_a_policy_does_not_name_is_refused(method: str, path: str, co
     app = IntakeMiddleware(_never, limiter, IntakeConfig(), asyncio.Event())
     sent = await exchange(app, make_scope(method, path))
     assert json.loads(sent[1]["body"])["error_code"] == code
+
+
+async def test_an_address_that_takes_no_file_says_so_of_a_large_body() -> None:
+    limiter = ClientLimiter(RateLimitConfig())
+    app = IntakeMiddleware(_never, limiter, IntakeConfig(), asyncio.Event())
+    scope = {**make_scope(path="/small"), "headers": [(b"content-length", b"11")]}
+    sent = await exchange(app, scope, {"type": "http.request", "body": bytes(11)})
+    assert json.loads(sent[1]["body"])["error_code"] == "BODY_TOO_LARGE"
 
 
 async def test_a_stopping_service_takes_no_websocket() -> None:

@@ -20,6 +20,7 @@ from service.errors import (
 )
 from service.removal.options import RemovalOptions
 from service.removal.pipeline import FINISH, Removal, Step
+from service.removal.ports import ServedModel
 from service.removal.remover import BackgroundRemover, RemoverConfig
 from service.removal.threads import StageClock
 from tests.support.matting import SPEC, FakeMattingClient
@@ -38,13 +39,13 @@ def matting() -> FakeMattingClient:
 
 @pytest.fixture
 async def remover(matting: FakeMattingClient) -> AsyncIterator[BackgroundRemover]:
-    made = BackgroundRemover(matting, SPEC, RemoverConfig())
+    made = BackgroundRemover([ServedModel(SPEC, matting)], RemoverConfig())
     yield made
     await made.close()
 
 
 def make_remover(matting: FakeMattingClient, **bounds: float) -> BackgroundRemover:
-    return BackgroundRemover(matting, SPEC, RemoverConfig(**bounds))  # type: ignore[arg-type]
+    return BackgroundRemover([ServedModel(SPEC, matting)], RemoverConfig(**bounds))  # type: ignore[arg-type]
 
 
 async def test_colours_under_no_opacity_are_gone(
@@ -178,7 +179,9 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> SlowStep:
 async def test_a_thread_past_its_deadline_is_counted_and_its_memory_held_until_it_is_done(
     portrait_png: bytes, slow: SlowStep
 ) -> None:
-    remover = BackgroundRemover(FakeMattingClient(), SPEC, RemoverConfig(timeout_s=0.3))
+    remover = BackgroundRemover(
+        [ServedModel(SPEC, FakeMattingClient())], RemoverConfig(timeout_s=0.3)
+    )
     with pytest.raises(ProcessingTimeout):
         await remover.remove(portrait_png, PLAIN)
     assert slow.begun.is_set()
@@ -194,7 +197,9 @@ async def test_closing_does_not_wait_for_a_thread_that_does_not_come_back(
     portrait_png: bytes, slow: SlowStep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.removal.remover._COME_BACK_S", 0.1)
-    remover = BackgroundRemover(FakeMattingClient(), SPEC, RemoverConfig(timeout_s=0.3))
+    remover = BackgroundRemover(
+        [ServedModel(SPEC, FakeMattingClient())], RemoverConfig(timeout_s=0.3)
+    )
     with pytest.raises(ProcessingTimeout):
         await remover.remove(portrait_png, PLAIN)
     assert not await remover.close()
@@ -204,7 +209,9 @@ async def test_closing_does_not_wait_for_a_thread_that_does_not_come_back(
 async def test_a_thread_gives_up_at_its_next_step_once_nobody_waits(
     portrait_png: bytes, slow: SlowStep
 ) -> None:
-    remover = BackgroundRemover(FakeMattingClient(), SPEC, RemoverConfig(timeout_s=0.3, workers=1))
+    remover = BackgroundRemover(
+        [ServedModel(SPEC, FakeMattingClient())], RemoverConfig(timeout_s=0.3, workers=1)
+    )
     with pytest.raises(ProcessingTimeout) as late:
         await remover.remove(portrait_png, PLAIN)
     assert late.value.fields["elapsed_seconds"] >= 0.3

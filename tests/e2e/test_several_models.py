@@ -1,0 +1,167 @@
+"""Several models at once: each in a process of its own, chosen by name, healed and stopped alone.
+
+The second entry of the store is a copy of the first under another name: the fake engine opens no
+graph, and 170 MB need not be fetched.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from models.catalog import find
+from models.store.registered import version_of
+from tests.support.pictures import make_image
+from tests.support.problems import assert_problem
+from tests.support.server import NO_LIMITS, PREFIX, BentoServer, slow_picture
+
+BOTH = {"BIREFNET_MODELS": "u2netp, u2net", "BIREFNET_MODEL": "", "BIREFNET_ENGINE": "fake"}
+SERVICES = {"u2net": "inference_u2net", "u2netp": "inference_u2netp"}
+Start = Callable[..., AbstractContextManager[BentoServer]]
+
+
+@pytest.fixture(scope="module")
+def store(model_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with u2netp and, by its name, u2net."""
+    folder = tmp_path_factory.mktemp("two") / "models"
+    shutil.copytree(model_store, folder, symlinks=True)
+    (given,) = (file.parent for file in folder.glob("u2netp/*/model.yaml"))
+    spec = find("u2net")
+    assert spec.sha256 is not None
+    entry = folder / spec.name / version_of(spec.sha256)
+    shutil.copytree(given, entry)
+    manifest = yaml.safe_load((entry / "model.yaml").read_text())
+    manifest |= {"name": spec.name, "version": entry.name}
+    manifest["metadata"] |= {"model": spec.name, "checkpoint_sha256": spec.sha256}
+    (entry / "model.yaml").write_text(yaml.safe_dump(manifest))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def both(store: Path) -> Iterator[BentoServer]:
+    with BentoServer(store, {**BOTH, **NO_LIMITS}) as server:
+        yield server
+
+
+def test_each_has_a_process_and_a_log_of_its_own(both: BentoServer) -> None:
+    assert set(both.workers()) == {"background_removal", *SERVICES.values()}
+    for name, service in SERVICES.items():
+        assert re.search(rf"{service} .*serving {name}:", both.log())
+    assert re.search(r"the models take about \d\.\d GB of memory: u2net 0\.\d GB", both.log())
+    metrics = both.metrics()
+    for service in SERVICES.values():
+        name = f'background_removal_process_memory_bytes{{process="{service}"}}'
+        assert metrics[name] > 20e6
+
+
+@pytest.mark.parametrize(
+    ("asked", "served"),
+    [(None, "u2net"), ("auto", "u2net"), ("u2net", "u2net"), ("U2NETP", "u2netp")],
+)
+def test_a_caller_chooses_by_name_and_gets_the_best_otherwise(
+    both: BentoServer, asked: str | None, served: str
+) -> None:
+    options = {"model": asked} if asked else {}
+    for path in (f"{PREFIX}/remove", "/remove_background"):
+        answer = both.remove(make_image("PNG"), path=path, **options)
+        assert answer.headers["x-model-version"] == served
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("BiRefNet-general", "served are u2net, u2netp"),
+        ("x" * 500, "model: Expected"),
+        ("anime", "no BiRefNet-anime was ever published"),
+        ("product", "no BiRefNet-product was ever published"),
+    ],
+)
+def test_what_is_not_served_is_refused_by_name(both: BentoServer, asked: str, told: str) -> None:
+    answer = both.remove(make_image("PNG"), model=asked)
+    assert told in assert_problem(answer, "INVALID_REQUEST")["detail"]
+
+
+def test_the_list_says_what_each_is_and_what_runs_it(both: BentoServer) -> None:
+    listed = both.get(f"{PREFIX}/models").json()["models"]
+    assert [one["name"] for one in listed] == ["u2net", "u2netp"]
+    for one in listed:
+        assert (one["engine"], one["available"], one["licence"]) == ("fake", True, "Apache-2.0")
+        assert "DUTS" in one["caveat"]
+    info = both.get(f"{PREFIX}/info").json()
+    assert (info["models"], info["default_model"]) == (["u2net", "u2netp"], "u2net")
+
+
+def test_one_is_killed_and_the_other_does_not_notice(store: Path) -> None:
+    answers: dict[str, list[httpx.Response]] = {name: [] for name in SERVICES}
+    over = threading.Event()
+    with BentoServer(store, {**BOTH, **NO_LIMITS}) as server:
+
+        def load(name: str) -> None:
+            while not over.is_set():
+                answers[name].append(server.remove(make_image("PNG"), model=name))
+                time.sleep(0.05)
+
+        with ThreadPoolExecutor(4) as threads:
+            for name in (*SERVICES, *SERVICES):
+                threads.submit(load, name)
+            time.sleep(1)
+            killed = server.workers()["inference_u2netp"]
+            killed.kill()
+            server.wait_for(lambda: _reasons(server, "u2netp: the inference"), 20, "noticed")
+            assert server.health()["status"] == "degraded"
+            server.wait_for(lambda: not _reasons(server, "u2netp: the inference"), 40, "healed")
+            before = len(answers["u2netp"])
+            server.wait_for(lambda: len(answers["u2netp"]) > before + 3, 20, "served again")
+            over.set()
+    assert {answer.status_code for answer in answers["u2net"]} == {200}
+    assert {answer.status_code for answer in answers["u2netp"]} <= {200, 503}
+    assert answers["u2netp"][-1].status_code == 200
+
+
+def _reasons(server: BentoServer, start: str) -> bool:
+    return any(reason.startswith(start) for reason in server.health()["reasons"])
+
+
+def test_all_of_them_end_together_and_lose_no_request(store: Path) -> None:
+    slow = slow_picture(1)
+    with BentoServer(store, {**BOTH, **NO_LIMITS}) as server, ThreadPoolExecutor(8) as threads:
+        names = [*SERVICES] * 4
+        begun = [threads.submit(server.remove, slow, model=name) for name in names]
+        loaded = 'background_removal_removals{phase="inference"}'
+        server.wait_for(lambda: server.metrics()[loaded] == len(names), 30, "at work")
+        server.terminate()
+        answers = [answer.result() for answer in begun]
+        assert [answer.status_code for answer in answers] == [200] * 8, server.log()
+        assert [answer.headers["x-model-version"] for answer in answers] == names
+        assert server.wait_for_end() == 0
+        assert server.survivors(within_s=1) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"BIREFNET_MODEL": "u2netp"}, "takes the place of BIREFNET_MODEL"),
+        ({"BIREFNET_MODELS": "u2net,u2net"}, "a model is named twice"),
+        ({"BIREFNET_MODELS": "u2net,modnet"}, "make model MODEL=modnet"),
+        ({"BIREFNET_MODELS": "u2net,nonsense"}, "no model is called 'nonsense'"),
+    ],
+)
+def test_what_cannot_be_served_is_said_in_one_sentence(
+    store: Path, settings: dict[str, str], told: str
+) -> None:
+    server = BentoServer(store, {**BOTH, **settings})
+    server.launch()
+    assert server.wait_for_end() == 1
+    assert told in server.log()
+    assert "Traceback" not in server.log()
+    server.close()
