@@ -8,7 +8,7 @@ import numpy as np
 from models.arrays import U8Array
 from models.matting.near_edge import near_edge, within
 
-#: The largest disc used at once; larger ones are made of several. Sums of it are round to 2 %, either way.
+#: The largest disc used at once; larger ones are made of several, round to 2 % either way.
 _DISC = 5
 #: From this radius on, feathering works at half the size, from twice it at a quarter, and so on.
 _REDUCE_FROM = 16.0
