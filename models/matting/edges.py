@@ -40,11 +40,13 @@ def feather(alpha_u8: U8Array, radius: float) -> U8Array:
 
     Args:
         alpha_u8: Matte ``[H, W]``, 0..255.
-        radius: Standard deviation of the Gaussian, in pixels; 0 for no change.
+        radius: Standard deviation of the Gaussian, in pixels; 0 for no change. The longer side of
+            the picture is the most that is used.
 
     Returns:
         Matte ``[H, W]``, 0..255.
     """
+    radius = min(radius, max(alpha_u8.shape))
     reach = int(3 * radius)
     if reach == 0:
         return alpha_u8.copy()

@@ -65,7 +65,7 @@ _CALLS: tuple[tuple[str, dict[str, Any], dict[str, str], int], ...] = (
     ),
     *(
         ("blur_backdrop", {"sigma": sigma}, {"pixels": "colours.png", **_MATTE}, tolerance)
-        for sigma, tolerance in ((0.0, 2), (2.5, 2))
+        for sigma, tolerance in ((0.0, 2), (2.5, 2), (8.0, 2))
     ),
 )
 
@@ -99,7 +99,7 @@ def write_vectors(folder: Path) -> None:
 
 
 def _make_inputs() -> dict[str, U8Array]:
-    """A head with hair and shoulders, the same smaller on a canvas, and a picture to lay it over."""
+    """A head with hair, its matte smaller on a canvas, and a picture to lay it over."""
     part = (slice(0, 384), slice(100, 388))
     photo, cut = read(PHOTOS / "astronaut.jpg")[part], read(CUTOUTS / "astronaut.png")[part]
     behind = read(PHOTOS / "coffee.jpg")[:384, :288]

@@ -19,6 +19,7 @@ from models.matting.edges import feather, shift_edge
 from models.matting.outline import outline
 from models.matting.shadow import cast_shadow
 from scripts.looks.vectors import FUNCTIONS, INDEX, write_vectors
+from tests.support.looks_formulas import FORMULAS
 from tests.support.mattes import colours, disc
 
 FOLDER = Path(__file__).parents[3] / "data" / "looks"
@@ -35,6 +36,16 @@ def test_an_effect_gives_what_is_recorded(vector: dict) -> None:
     pictures = {name: read(file) for name, file in vector["inputs"].items()}
     made = FUNCTIONS[vector["function"]](**pictures, **vector["parameters"])
     assert np.array_equal(made, read(vector["output"]))
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["output"])
+def test_whoever_follows_the_formulas_comes_within_the_tolerance(vector: dict) -> None:
+    pictures = {name: read(file) for name, file in vector["inputs"].items()}
+    made = FORMULAS[vector["function"]](**pictures, **vector["parameters"])
+    differs = np.abs(made - read(vector["output"]).astype(float))
+    if vector["function"] == "match_colours":
+        differs = differs[pictures["alpha_u8"] > 0]
+    assert differs.max() <= vector["tolerance"]
 
 
 def test_the_records_are_those_the_script_writes(tmp_path: Path) -> None:
