@@ -57,8 +57,19 @@ class Looks(Report):
         )
         yield "CPU time is of one thread, the least of three calls. Memory includes the results."
         yield (
-            "Colour matching is thin evidence: one photograph's own light is the truth, and the "
-            "shifts are simulated (exposure of 0.7 stops, white balance of 20 %)."
+            "Before is nothing done, or the plain way: a square window (outline), the box of all "
+            "visible pixels (crop), straight colours resized (place), the moved matte without blur "
+            "(shadow), the source blurred (blurred backdrop)."
+        )
+        yield (
+            "Colour matching is thin evidence: the truth is a photograph's own light, and the "
+            "shifts are simulated (0.7 stops, white balance of 20 %). A piece of a photograph is "
+            "like what is around it, so more strength helps; a subject of its own colour, as in "
+            "the three photographs, bears a third. No colour moves farther than 0.08 of OKLab."
+        )
+        yield (
+            "With the true matte, what decontamination leaves is alpha times the error of the "
+            "colour, over any ground; over another matte, the matte's own error comes on top."
         )
 
     def body(self) -> Iterable[str]:
@@ -98,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
         write_vectors(options.vectors)
         return 0
     if options.picture:
-        draw_sheet().save(options.picture, quality=82, optimize=True)
+        draw_sheet().save(options.picture, quality=76, optimize=True)
         return 0
     run = begin_run("scripts.looks", arguments)
     made = make_composites(fetch_packages(options.cache), "test", options.composites)
