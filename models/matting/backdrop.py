@@ -17,7 +17,7 @@ _CELLS_PER_SIGMA = 1.5
 #: A grid has at least this many cells along the longer side, however wide the blur.
 _MIN_SIDE = 96
 #: Half side of the window the subject is widened by, in cells: its edge has its colours.
-_EDGE = 2
+_EDGE = 1
 #: Where the subject has so little opacity that it hardly counts, its edge's colours are let go.
 _SHARE = np.rint(255 * (1 - (1 - np.arange(256) / 255) ** 16)).astype(np.uint8)
 #: Rows at full size that are filled at once.

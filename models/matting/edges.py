@@ -8,7 +8,7 @@ import numpy as np
 from models.arrays import U8Array
 from models.matting.near_edge import near_edge, within
 
-#: The largest disc used at once; larger ones are made of several. Sums of it are round to 2 %, either way.
+#: The largest disc used at once; larger ones are made of several, round to 2 % either way.
 _DISC = 5
 #: From this radius on, feathering works at half the size, from twice it at a quarter, and so on.
 _REDUCE_FROM = 16.0
@@ -40,11 +40,13 @@ def feather(alpha_u8: U8Array, radius: float) -> U8Array:
 
     Args:
         alpha_u8: Matte ``[H, W]``, 0..255.
-        radius: Standard deviation of the Gaussian, in pixels; 0 for no change.
+        radius: Standard deviation of the Gaussian, in pixels; 0 for no change. The longer side of
+            the picture is the most that is used.
 
     Returns:
         Matte ``[H, W]``, 0..255.
     """
+    radius = min(radius, max(alpha_u8.shape))
     reach = int(3 * radius)
     if reach == 0:
         return alpha_u8.copy()

@@ -10,7 +10,7 @@ from models.matting.backdrop import blur_backdrop, contain, cover
 from tests.support.mattes import HOSTILE, colours, disc
 
 GREY, RED = (120, 125, 130), (255, 0, 0)
-SIGMAS = (0.0, 0.4, 2.0, 2.9, 3.0, 9.0, 60.0, 2000.0)
+SIGMAS = (0.0, 0.4, 2.0, 2.9, 3.0, 9.0, 60.0, 1e9)
 
 
 def scene(soft: float = 4, side: int = 300) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +37,7 @@ def test_any_picture_can_be_blurred_and_is_not_written_to(name: str, sigma: floa
 
 
 @pytest.mark.parametrize("sigma", SIGMAS)
-@pytest.mark.parametrize(("soft", "levels"), [(1, 3), (4, 3), (20, 5)])
+@pytest.mark.parametrize(("soft", "levels"), [(1, 3), (4, 3), (20, 8)])
 def test_nothing_of_the_subject_bleeds_into_the_background(
     sigma: float, soft: float, levels: int
 ) -> None:

@@ -12,7 +12,7 @@ from models.matting.edges import feather, shift_edge
 from tests.support.mattes import HOSTILE, disc, noise
 
 SHIFTS = (-40.0, -7.5, -1.0, -0.25, 0.0, 0.25, 1.0, 3.0, 7.0, 8.5, 40.0)
-RADII = (0.0, 0.2, 0.5, 2.0, 7.3, 15.9, 16.0, 50.0)
+RADII = (0.0, 0.2, 0.5, 2.0, 7.3, 15.9, 16.0, 50.0, 1e9)
 FLIPS = (np.flipud, np.fliplr, np.transpose)
 
 

@@ -36,7 +36,7 @@ def test_a_band_is_as_wide_as_asked_on_every_side(width: float, soft: float) -> 
         wedge = (angle >= start) & (angle < start + np.pi / 8)
         radius = np.sqrt(made[wedge].astype(float).sum() / 255 * 16 / np.pi)
         assert radius == pytest.approx(40 + width, abs=0.5 + 0.03 * width)
-    assert (made[away < 40 + width - 2 - 0.03 * width] == 255).all()
+    assert (made[away < 40 + width - 2.5 - 0.03 * width] == 255).all()
     assert not made[away > 40 + width + 3 + 0.03 * width].any()
 
 
