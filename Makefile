@@ -4,6 +4,13 @@ PY     := .venv/bin/python
 MODEL  ?= $(if $(filter-out auto,$(BIREFNET_MODEL)),$(BIREFNET_MODEL),u2net)
 # What shall be served: the file if there is one, else the model of that name.
 WANTED  = $(if $(BIREFNET_MODEL_PATH),--from-file "$(BIREFNET_MODEL_PATH)",--model $(MODEL))
+# Several models at once, BIREFNET_MODELS=a,b, are registered one by one.
+comma  := ,
+SEVERAL = $(subst $(comma), ,$(BIREFNET_MODELS))
+define register
+$(if $(SEVERAL),$(foreach model,$(SEVERAL),$(PY) -m scripts.register_model --model $(model) $(MIRROR) &&) true,$(PY) \
+	-m scripts.register_model $(WANTED) $(MIRROR))
+endef
 # What the container image is for: cpu, or gpu with PyTorch, CUDA and TensorRT in it.
 FLAVOUR ?= cpu
 $(if $(filter cpu gpu,$(FLAVOUR)),,$(error FLAVOUR is cpu or gpu, not $(FLAVOUR)))
@@ -42,7 +49,7 @@ help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
 
 serve: .venv/.base $(TORCH) ## set everything up and serve on port 55433
-	@$(PY) -m scripts.register_model $(WANTED) $(MIRROR)
+	@$(register)
 	@echo "Starting; it takes pictures as soon as it says 'ready' (some seconds)."
 	@$(if $(filter command,$(firstword $(origin MODEL))),BIREFNET_MODEL=$(MODEL)) \
 		exec .venv/bin/bentoml serve service.public:BackgroundRemoval
@@ -72,8 +79,8 @@ bench: .venv/.dev ## measure against rembg on this machine (about 15 minutes)
 	@$(PY) -m scripts.evaluate --no-sod --model u2netp --against rembg --output build/evaluation/u2netp
 
 bento: .venv/.dev $(TORCH) ## build the Bento: make bento MODEL=u2netp FLAVOUR=gpu
-	@$(PY) -m scripts.register_model $(WANTED) $(MIRROR)
-	@BIREFNET_MODEL=$(if $(BIREFNET_MODEL_PATH),auto,$(MODEL)) \
+	@$(register)
+	@BIREFNET_MODEL=$(if $(BIREFNET_MODEL_PATH)$(SEVERAL),auto,$(MODEL)) \
 		.venv/bin/bentoml build $(if $(filter gpu,$(FLAVOUR)),--arg gpu=true)
 
 # BUILDAH_FORMAT: the format podman and buildah prefer has no health check. Standard output is
