@@ -122,8 +122,6 @@ def _extended(aspect: str | None, frame: _Frame) -> _Frame:
     if aspect is None:
         return frame
     across, down = map(float, aspect.split(":"))
-    if not (across and down):
-        raise InvalidRequest("aspect and size: Expected numbers above 0")
     width = max(frame.width, frame.height * across / down)
     height = max(frame.height, frame.width * down / across)
     left = frame.left - round((width - frame.width) / 2)

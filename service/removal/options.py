@@ -132,7 +132,7 @@ class RemovalOptions(BaseModel):
     )
     aspect: str | None = Field(
         default=None,
-        pattern=r"^\d{1,4}(\.\d{1,3})?:\d{1,4}(\.\d{1,3})?$",
+        pattern=r"^[1-9]\d{0,3}(\.\d{1,3})?:[1-9]\d{0,3}(\.\d{1,3})?$",
         description="Extend the canvas to width:height, such as `1:1`",
     )
     scale: float | None = Field(
@@ -146,7 +146,7 @@ class RemovalOptions(BaseModel):
     )
     size: str = Field(
         default="full",
-        pattern=r"^(full|preview|\d{1,4}x\d{1,4})$",
+        pattern=r"^(full|preview|[1-9]\d{0,3}x[1-9]\d{0,3})$",
         description="`full`, `preview` (at most 0.25 megapixels), or a canvas such as `1200x800` "
         "that the picture is fitted into",
     )
