@@ -20,6 +20,8 @@ _MIN_SIDE = 96
 _EDGE = 1
 #: Where the subject has so little opacity that it hardly counts, its edge's colours are let go.
 _SHARE = np.rint(255 * (1 - (1 - np.arange(256) / 255) ** 16)).astype(np.uint8)
+#: Blur of what fills transparent parts, in pixels.
+_FILL_SIGMA = 8.0
 #: Rows at full size that are filled at once.
 _STRIP_ROWS = 64
 
@@ -117,3 +119,22 @@ def _fill(pixels: U8Array, alpha_u8: U8Array) -> U8Array:
         subject = np.asarray(cv2.LUT(widened[strip], _SHARE), np.float32) / 255.0
         cv2.blendLinear(filled[strip], pixels[strip], subject, 1.0 - subject, dst=filled[strip])
     return filled
+
+
+def fill_hidden(rgba: U8Array) -> U8Array:
+    """Carry a cutout's colours into what is fully transparent, so that no edge is left there.
+
+    For formats without transparency, such as the JPEG beside a mask: black next to the subject
+    would ring into its edge.
+
+    Args:
+        rgba: Cutout ``[H, W, 4]``, straight; its colours under alpha 0 are not used.
+
+    Returns:
+        Colours ``[H, W, 3]``; the cutout's own where it is not fully transparent.
+    """
+    colours, alpha_u8 = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), cv2.extractChannel(rgba, 3)
+    hidden = np.equal(alpha_u8, 0)
+    shown = np.asarray(cv2.copyTo(colours, np.logical_not(hidden).view(np.uint8)), np.uint8)
+    around = blur_backdrop(shown, 255 - np.asarray(alpha_u8, np.uint8), _FILL_SIGMA)
+    return np.asarray(cv2.copyTo(around, hidden.view(np.uint8), shown), np.uint8)

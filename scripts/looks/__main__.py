@@ -92,10 +92,11 @@ class Looks(Report):
         yield ""
         yield "## Cost"
         yield ""
-        costs = [["call", "ms at 2 MP", "ms at 12 MP", "bytes per pixel"]]
+        costs = [["call", "ms at 2 MP", "ms at 12 MP", "bytes per pixel", "file at 12 MP, kB"]]
         for cost in self.costs:
             figures = (cost.small_ms, cost.large_ms, cost.bytes_per_pixel)
-            costs.append([cost.call, *(f"{one:.1f}" for one in figures)])
+            file = "" if cost.file_kb is None else f"{cost.file_kb:.0f}"
+            costs.append([cost.call, *(f"{one:.1f}" for one in figures), file])
         yield from table(costs)
         yield ""
         yield "![Every effect on one photograph](../pictures/looks.jpg)"

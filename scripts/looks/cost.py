@@ -6,12 +6,13 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 
 from models.arrays import U8Array
-from models.matting.backdrop import blur_backdrop, contain, cover
+from models.matting.backdrop import blur_backdrop, contain, cover, fill_hidden
 from models.matting.canvas import Box, place, subject_box
 from models.matting.colour_match import match_colours
 from models.matting.compositing import cutout, underlay
@@ -19,7 +20,7 @@ from models.matting.edges import feather, shift_edge
 from models.matting.outline import outline
 from models.matting.shadow import cast_shadow
 from scripts.looks.trials import CUTOUTS, PHOTOS, read
-from service.imaging.encode import encode_png
+from service.imaging.encode import ENCODINGS, encode_parts, encode_picture, encode_png
 
 #: Rows and columns: 2 and 12 megapixels.
 SIZES = ((1225, 1632), (3000, 4000))
@@ -35,19 +36,24 @@ class Cost:
         small_ms: CPU time at 2 megapixels.
         large_ms: CPU time at 12 megapixels.
         bytes_per_pixel: Most memory it holds at 12 megapixels, its results included.
+        file_kb: Size of the file it makes at 12 megapixels; None where it makes none.
     """
 
     call: str
     small_ms: float
     large_ms: float
     bytes_per_pixel: float
+    file_kb: float | None
 
 
 def measure_costs() -> Iterator[Cost]:
     """Measure every effect; the first row is what they are compared with."""
     small, large = (calls(*size) for size in SIZES)
     for name, call in large.items():
-        yield Cost(name, _time(small[name]), _time(call), _memory(call) / np.prod(SIZES[1]))
+        made = call()
+        file_kb = made / 1000 if isinstance(made, int) else None
+        memory = _memory(call) / np.prod(SIZES[1])
+        yield Cost(name, _time(small[name]), _time(call), memory, file_kb)
 
 
 def calls(height: int, width: int) -> dict[str, Callable[[], object]]:
@@ -62,7 +68,11 @@ def calls(height: int, width: int) -> dict[str, Callable[[], object]]:
     """
     picture, alpha, behind = _picture(height, width)
     rows, columns = height * 2 // 3, width * 2 // 3
-    shadow = cast_shadow(alpha, "drop", 0.5)
+    shadow, rgba = cast_shadow(alpha, "drop", 0.5), cutout(picture, alpha)
+    formats = {
+        f"{name}, quality 90": partial(_encode, picture if name == "jpeg" else rgba, name)
+        for name in ENCODINGS
+    }
     return {
         "cutout and PNG, to compare": lambda: encode_png(cutout(picture, alpha)),
         "shift_edge 2.5 px": lambda: shift_edge(alpha, 2.5),
@@ -86,7 +96,15 @@ def calls(height: int, width: int) -> dict[str, Callable[[], object]]:
         "place, three halves": lambda: place(
             picture, alpha, Box(-99, -99, width * 3 // 2, height * 3 // 2), alpha.shape
         ),
+        "fill_hidden": lambda: fill_hidden(rgba),
+        **formats,
+        "parts, quality 90": lambda: len(encode_parts(fill_hidden(rgba), alpha).data),
     }
+
+
+def _encode(pixels: U8Array, name: str) -> int:
+    """Encode, and say how many bytes that gave."""
+    return len(encode_picture(pixels, name).data)
 
 
 def _picture(height: int, width: int) -> tuple[U8Array, U8Array, U8Array]:

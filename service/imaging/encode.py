@@ -23,7 +23,7 @@ _COLOUR_TYPE = {1: 0, 3: 2, 4: 6}  # channels -> grey, RGB, RGBA
 _PERCEPTUAL_INTENT = b"\x00"
 _DEFLATE_LEVEL = 1
 # Speed for size, as measured in docs/benchmarks/2026-11-27-output-formats.md.
-_WEBP_METHOD = 2
+_WEBP_METHOD = 0
 _AVIF_SPEED = 9
 #: Media type of `encode_parts`.
 ZIP = "application/zip"
@@ -63,16 +63,17 @@ def encode_picture(pixels: U8Array, file_format: str, quality: int = 90) -> Enco
     return EncodedFile(encode(pixels, quality), media_type, suffix)
 
 
-def encode_parts(rgba: U8Array, quality: int = 90) -> EncodedFile:
+def encode_parts(colours: U8Array, alpha: U8Array, quality: int = 90) -> EncodedFile:
     """Colours as JPEG and opacity as PNG, in one ZIP: a fraction of the bytes of a large PNG.
 
     Args:
-        rgba: Cutout ``[H, W, 4]``, straight; what its colours under alpha 0 are is sent as well.
+        colours: ``[H, W, 3]``; what is under alpha 0 is sent as well.
+        alpha: ``[H, W]``.
         quality: 1..100, of the JPEG.
     """
     files = {
-        "color.jpg": _encode_jpeg(rgba[..., :3], quality),
-        "alpha.png": encode_png(np.ascontiguousarray(rgba[..., 3])),
+        "color.jpg": _encode_jpeg(colours, quality),
+        "alpha.png": encode_png(np.ascontiguousarray(alpha)),
     }
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:

@@ -15,7 +15,7 @@ import numpy as np
 
 from models.arrays import U8Array
 from models.matting import preprocess
-from models.matting.backdrop import blur_backdrop, contain, cover
+from models.matting.backdrop import blur_backdrop, contain, cover, fill_hidden
 from models.matting.canvas import Box, place, subject_box
 from models.matting.colour_match import match_colours
 from models.matting.compositing import composite, cutout, underlay
@@ -126,12 +126,6 @@ def smooth(removal: Removal, _: StageClock) -> None:
     removal.alpha = smooth_alpha(removal.alpha)
 
 
-def edge(removal: Removal, _: StageClock) -> None:
-    """The edge moved and softened as the caller likes it."""
-    alpha = shift_edge(removal.alpha, removal.options.shift_edge)
-    removal.alpha = feather(alpha, removal.options.feather)
-
-
 def foreground(removal: Removal, _: StageClock) -> None:
     """The subject's own colours, nowhere more opaque than the picture was."""
     source = removal.source
@@ -144,6 +138,18 @@ def foreground(removal: Removal, _: StageClock) -> None:
         removal.colours = source.with_own_colours(estimate_foreground(source.pixels, removal.alpha))
     else:
         removal.colours = source.pixels if source.straight is None else source.straight
+
+
+def edge(removal: Removal, _: StageClock) -> None:
+    """The edge moved and softened as the caller likes it, nowhere more opaque than the picture.
+
+    After the colours: they are known as far as an edge may be moved only where it was.
+    """
+    alpha = shift_edge(removal.alpha, removal.options.shift_edge)
+    alpha = feather(alpha, removal.options.feather)
+    if removal.source.alpha is not None:
+        alpha = np.minimum(alpha, removal.source.alpha)
+    removal.alpha, removal.subject = alpha, subject_box(alpha)
 
 
 def frame(removal: Removal, _: StageClock) -> None:
@@ -218,7 +224,8 @@ def encode(removal: Removal, _: StageClock) -> None:
     """The picture to a file."""
     options = removal.options
     if options.made == "parts":
-        removal.file = encode_parts(removal.pixels, options.quality)
+        colours, alpha = fill_hidden(removal.pixels), removal.pixels[..., 3]
+        removal.file = encode_parts(colours, alpha, options.quality)
     else:
         removal.file = encode_picture(removal.pixels, options.format, options.quality)
 
@@ -243,8 +250,8 @@ PREPARE = [
 FINISH = [
     Step(refine),
     Step(smooth, when=lambda options: options.smoothing),
-    Step(edge, when=lambda options: bool(options.shift_edge or options.feather)),
     Step(foreground),
+    Step(edge, when=lambda options: bool(options.shift_edge or options.feather)),
     Step(frame, when=lambda options: options.is_laid_out),
     Step(backdrop, when=lambda options: options.made == "composite"),
     Step(match, when=lambda options: options.color_match > 0),

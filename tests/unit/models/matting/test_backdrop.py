@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.matting.backdrop import blur_backdrop, contain, cover
+from models.matting.backdrop import blur_backdrop, contain, cover, fill_hidden
 from tests.support.mattes import HOSTILE, colours, disc
 
 GREY, RED = (120, 125, 130), (255, 0, 0)
@@ -109,3 +109,14 @@ def test_fine_stripes_make_no_moire(resize: object) -> None:
     stripes = np.zeros((900, 900, 3), np.uint8)
     stripes[:, ::2] = 255
     assert resize(stripes, 310, 310).std() < 26
+
+
+def test_what_is_hidden_is_filled_with_the_colours_beside_it_and_nothing_else() -> None:
+    rgba = np.zeros((200, 200, 4), np.uint8)
+    rgba[..., :3] = (0, 255, 0)  # hidden, and nobody's business
+    rgba[:, :100] = (200, 100, 50, 255)
+    filled = fill_hidden(rgba)
+    assert np.array_equal(filled[:, :100], rgba[:, :100, :3])
+    assert np.abs(filled[:, 100:110].astype(int) - (200, 100, 50)).max() < 12
+    rgba[:, 100:, :3] = (0, 0, 255)
+    assert np.array_equal(fill_hidden(rgba)[:, :150], filled[:, :150])

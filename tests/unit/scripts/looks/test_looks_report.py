@@ -58,7 +58,7 @@ def test_the_report_shows_every_judgement_and_cost() -> None:
         describe_machine(),
         8,
         [judgement],
-        [Cost("outline 20 px", 11.63, 36.04, 2.0)],
+        [Cost("outline 20 px", 11.63, 36.04, 2.0, 12.3)],
     )
     page = report.as_markdown()
     assert "| feather | levels | radius 1 | 11 | 8.21 | 5 of 8 |" in page
