@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.arrays import U8Array, U16Array
+from models.arrays import U8Array
+from models.matting.grid import Block
+from models.matting.near_edge import within
 
 _Counts = npt.NDArray[np.integer]
 
@@ -22,6 +24,8 @@ _SPECK_OF_PICTURE = 1 / 40_000
 _MAX_SIDE = 512
 #: Rows of cells that are counted at once.
 _STRIP_CELLS = 8
+#: Rows of a canvas that are filled at once.
+_STRIP_ROWS = 64
 
 
 class Box(NamedTuple):
@@ -110,59 +114,63 @@ def place(
     """
     if colours.shape[:2] != alpha_u8.shape:
         raise ValueError(f"colours {colours.shape[:2]} and alpha {alpha_u8.shape} differ")
-    placed = np.zeros((*canvas, 3), np.uint8)
-    opacity = np.zeros(canvas, np.uint8)
-    rows = slice(max(0, box.top), max(0, min(canvas[0], box.top + box.height)))
-    columns = slice(max(0, box.left), max(0, min(canvas[1], box.left + box.width)))
-    if rows.start >= rows.stop or columns.start >= columns.stop:
-        return placed, opacity
-    seen = Box(columns.start - box.left, rows.start - box.top, *_size(rows, columns))
-    part, target = opacity[rows, columns], placed[rows, columns]
-    if (box.height, box.width) == alpha_u8.shape:
-        there = (
-            slice(seen.top, seen.top + seen.height),
-            slice(seen.left, seen.left + seen.width),
-        )
-        part[:] = alpha_u8[there]
-        cv2.copyTo(colours[there], part, target)
-        return placed, opacity
-    weight = _resample(np.multiply(alpha_u8, 255, dtype=np.uint16), box, seen)
-    part[:] = (weight + 127) // 255
-    for channel in range(3):
-        plane = np.multiply(colours[..., channel], alpha_u8, dtype=np.uint16)
-        straight = cv2.divide(_resample(plane, box, seen), weight, scale=255, dtype=cv2.CV_8U)
-        target[..., channel] = cv2.copyTo(straight, part)
+    size = (min(box.height, alpha_u8.shape[0]), min(box.width, alpha_u8.shape[1]))
+    if size != alpha_u8.shape:
+        colours, alpha_u8 = _shrink(colours, alpha_u8, size)
+    placed, opacity = np.zeros((*canvas, 3), np.uint8), np.zeros(canvas, np.uint8)
+    rows = range(max(0, box.top), min(canvas[0], box.top + box.height))
+    columns = range(max(0, box.left), min(canvas[1], box.left + box.width))
+    for top in rows[::_STRIP_ROWS] if columns else ():
+        strip = (slice(top, min(top + _STRIP_ROWS, rows.stop)), slice(columns.start, columns.stop))
+        seen = within(strip, (slice(box.top, None), slice(box.left, None)))
+        part, opacity[strip] = _look_up(colours, alpha_u8, box, seen)
+        cv2.copyTo(part, opacity[strip], placed[strip])
     return placed, opacity
 
 
-def _size(rows: slice, columns: slice) -> tuple[int, int]:
-    return columns.stop - columns.start, rows.stop - rows.start
+def _shrink(colours: U8Array, alpha_u8: U8Array, size: tuple[int, int]) -> tuple[U8Array, U8Array]:
+    """Average over areas, channel by channel: 16 bits of one take less than 16 bits of all."""
+    shrunk = np.empty((*size, 3), np.uint8)
+    target = size[::-1]
+    weight = cv2.resize(
+        np.multiply(alpha_u8, 255, dtype=np.uint16), target, interpolation=cv2.INTER_AREA
+    )
+    for channel in range(3):
+        plane = np.multiply(colours[..., channel], alpha_u8, dtype=np.uint16)
+        plane = cv2.resize(plane, target, interpolation=cv2.INTER_AREA)
+        shrunk[..., channel] = cv2.divide(plane, weight, scale=255, dtype=cv2.CV_8U)
+    return shrunk, _opacity(weight)
 
 
-def _resample(plane: U16Array, box: Box, seen: Box) -> U16Array:
-    """Bring a plane to the size of a box, and keep what is seen of it."""
-    height, width = plane.shape
-    inner = (min(width, box.width), min(height, box.height))
-    shrunk = plane
-    if inner != (width, height):
-        shrunk = np.asarray(cv2.resize(plane, inner, interpolation=cv2.INTER_AREA), np.uint16)
-    if inner == (box.width, box.height):
-        return shrunk[seen.top : seen.top + seen.height, seen.left : seen.left + seen.width]
-    scale_x, scale_y = inner[0] / box.width, inner[1] / box.height
-    to_plane = np.array(
-        [
-            [scale_x, 0, (seen.left + 0.5) * scale_x - 0.5],
-            [0, scale_y, (seen.top + 0.5) * scale_y - 0.5],
-        ]
+def _look_up(colours: U8Array, alpha_u8: U8Array, box: Box, seen: Block) -> tuple[U8Array, U8Array]:
+    """Interpolate what is seen of a picture that fills a box at least as large as itself."""
+    if alpha_u8.shape == (box.height, box.width):
+        return colours[seen], alpha_u8[seen]
+    scales = (alpha_u8.shape[0] / box.height, alpha_u8.shape[1] / box.width)
+    first = [(one.start + 0.5) * scale - 0.5 for one, scale in zip(seen, scales, strict=True)]
+    last = [(one.stop - 0.5) * scale - 0.5 for one, scale in zip(seen, scales, strict=True)]
+    top, left = (max(0, int(one) - 1) for one in first)
+    near = (slice(top, int(last[0]) + 3), slice(left, int(last[1]) + 3))
+    light = cv2.multiply(
+        cv2.cvtColor(colours[near], cv2.COLOR_RGB2RGBA),
+        cv2.merge([alpha_u8[near]] * 4),
+        dtype=cv2.CV_16U,
     )
     enlarged = cv2.warpAffine(
-        shrunk,
-        to_plane,
-        (seen.width, seen.height),
+        light,
+        np.array([[scales[1], 0, first[1] - left], [0, scales[0], first[0] - top]]),
+        (seen[1].stop - seen[1].start, seen[0].stop - seen[0].start),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return np.asarray(enlarged, np.uint16)
+    weight = cv2.extractChannel(enlarged, 3)
+    straight = cv2.divide(enlarged, cv2.merge([weight] * 4), scale=255, dtype=cv2.CV_8U)
+    return np.asarray(cv2.cvtColor(straight, cv2.COLOR_RGBA2RGB), np.uint8), _opacity(weight)
+
+
+def _opacity(weight: npt.ArrayLike) -> U8Array:
+    """Opacity times 255, as the fourth channel has it, to opacity."""
+    return ((np.asarray(weight, np.uint16) + 127) // 255).astype(np.uint8)
 
 
 def _count(alpha_u8: U8Array, threshold: int, cell: int) -> _Counts:

@@ -162,6 +162,29 @@ def test_a_mirrored_picture_is_placed_mirrored(box: Box) -> None:
     assert differs.max() <= 2
 
 
+@pytest.mark.parametrize(
+    "box", [Box(0, 0, 290, 310), Box(-70, -50, 500, 333), Box(20, 9, 120, 260)]
+)
+def test_enlarging_interpolates_linearly_and_strips_do_not_show(box: Box) -> None:
+    picture, matte = colours(120, 120), noise(120, 120)
+    made, alpha = place(picture, matte, box, (300, 280))
+    light = np.dstack([picture, np.full((120, 120), 255)]) * (matte[..., None] / 255.0)
+    for axis, (start, length, size) in enumerate(
+        [(box.top, box.height, 300), (box.left, box.width, 280)]
+    ):
+        at = np.clip((np.arange(size) - start + 0.5) * 120 / length - 0.5, 0, 119)
+        lower = np.floor(at).astype(int)
+        part = (at - lower).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
+        upper = np.minimum(lower + 1, 119)
+        light = (1 - part) * np.take(light, lower, axis) + part * np.take(light, upper, axis)
+    y, x = np.mgrid[:300, :280]
+    inside = (y >= box.top) & (y < box.top + box.height)
+    inside &= (x >= box.left) & (x < box.left + box.width)
+    assert np.abs(alpha - light[..., 3])[inside].max() <= 0.6
+    clear = inside & (alpha > 60)
+    assert np.abs(made - light[..., :3] / (light[..., 3:] / 255 + 1e-9))[clear].max() <= 1
+
+
 def test_fine_stripes_make_no_moire_when_shrunk() -> None:
     stripes = np.zeros((900, 900, 3), np.uint8)
     stripes[:, ::2] = 255

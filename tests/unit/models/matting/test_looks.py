@@ -77,7 +77,8 @@ MOST_BYTES: dict[str, tuple[float, Callable[[], object]]] = {
     "blur_backdrop": (8, lambda: blur_backdrop(PICTURE, MATTE, 9.0)),
     "blur_backdrop, sharp": (13, lambda: blur_backdrop(PICTURE, MATTE, 2.0)),
     "subject_box": (4, lambda: subject_box(MATTE)),
-    "place": (13, lambda: place(PICTURE, MATTE, Box(-99, 9, 2000, 1500), MATTE.shape)),
+    "place, enlarged": (7, lambda: place(PICTURE, MATTE, Box(-99, 9, 2000, 1500), MATTE.shape)),
+    "place, shrunk": (8, lambda: place(PICTURE, MATTE, Box(9, 9, 1200, 900), MATTE.shape)),
 }
 
 

@@ -62,4 +62,4 @@ def test_the_report_shows_every_judgement_and_cost() -> None:
     )
     page = report.as_markdown()
     assert "| feather | levels | radius 1 | 11 | 8.21 | 5 of 8 |" in page
-    assert "| outline 20 px | 11.6 | 36.0 | 2.0 |" in page
+    assert "| outline 20 px | 11.6 | 36.0 | 2.0 | 12 |" in page
