@@ -144,7 +144,7 @@ class RemovalInput(bentoml.IODescriptor, RemovalOptions):
     """
 
     image: Path
-    bg_image: Path | None = None  # type: ignore[assignment]
+    bg_image: Path = Path()  # type: ignore[assignment]  # as a file in the schema; never read
 
     @classmethod
     async def from_http_request(cls, request: Request, serde: Any) -> Self:

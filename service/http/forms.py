@@ -96,6 +96,8 @@ def _value(name: str, given: object) -> object:
     (kind, *_) = kinds_of(name)
     if isinstance(given, str):
         text = given.strip()
+        if len(text) > 1 and text[0] == text[-1] == '"':
+            text = text[1:-1]  # as BentoML's clients send a text
         if kind is bool:  # of pydantic's own words some are letters, which may be anything
             return _BOOLEANS.get(text.lower(), text[:0])
         return text.lower() if get_origin(kind) is Literal else text

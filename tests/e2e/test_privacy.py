@@ -1,19 +1,34 @@
-"""Nothing leaves the machine: no process of a server speaks to anybody but its callers."""
+"""Nothing leaves the machine and nothing rests on it: processes speak to callers alone."""
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import time
 from pathlib import Path
 
+import httpx
+import pytest
+from PIL import Image
+
 from tests.support.pictures import make_image
-from tests.support.server import NO_LIMITS, REPOSITORY, Serve
+from tests.support.server import NO_LIMITS, PREFIX, REPOSITORY, BentoServer, Serve
 
 # Python runs it before anything else in every process of the server.
 WATCH = """
-import json, os, sys
+import json, os, sys, time
+
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 def note(event, arguments):
+    if event == "open" and os.environ["TEST_WATCH"] not in str(arguments[0]):
+        path, mode, flags = arguments
+        if isinstance(flags, int) and flags & WRITES:
+            event = "write"
+    if event == "write":
+        with open(os.environ["TEST_WATCH"] + ".writes", "a") as file:
+            file.write(json.dumps([time.time(), str(path)]) + "\\n")
     if event in ("socket.getaddrinfo", "socket.connect", "urllib.Request"):
         with open(os.environ["TEST_WATCH"], "a") as file:
             file.write(json.dumps([event, repr(arguments)]) + "\\n")
@@ -44,3 +59,43 @@ def test_a_server_asks_no_network_for_anything_and_leaves_no_file_at_home(
     assert seen, "nothing was watched"
     assert [call for call in seen if not any(name in call[1] for name in OUR_OWN)] == []
     assert [file for file in (tmp_path / "home").rglob("*") if file.is_file()] == []
+
+
+def test_no_request_writes_a_file_whatever_it_asks_for(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(WATCH)
+    environment = {
+        "PYTHONPATH": f"{tmp_path}{os.pathsep}{REPOSITORY}",
+        "TEST_WATCH": str(tmp_path / "noted"),
+    }
+    picture, behind = make_image("JPEG", 300, 400), make_image("PNG", 200, 200)
+    with serve(**NO_LIMITS, **environment) as server:
+        server.remove(picture)  # whatever is opened once has been
+        from_now = time.time()
+        for options in ({}, {"preset": "studio"}, {"output": "parts"}, {"format": "avif"}):
+            for path in (f"{PREFIX}/remove", "/remove_background"):
+                assert server.remove(picture, path=path, **options).status_code == 200
+        files = {"image": ("a.jpg", picture), "bg_image": ("b.png", behind)}
+        assert httpx.post(server.url(), files=files).status_code == 200
+        encoded = base64.b64encode(picture).decode()
+        assert httpx.post(server.url(), json={"image": encoded}).status_code == 200
+        headers = {"Content-Type": "image/jpeg"}
+        assert httpx.post(server.url(), content=picture, headers=headers).status_code == 200
+        until = time.time()
+    seen = [json.loads(line) for line in (tmp_path / "noted.writes").read_text().splitlines()]
+    assert seen, "nothing was watched"
+    written = [path for moment, path in seen if from_now < moment < until]
+    assert [path for path in written if not path.endswith((".db", "/dev/null"))] == []
+
+
+@pytest.mark.parametrize("kind", ["png", "webp", "jpeg", "avif"])
+def test_no_format_carries_what_the_picture_knew_of_its_maker(
+    fake_server: BentoServer, kind: str
+) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "a camera of mine"
+    exif.get_ifd(0x8825)[1] = "N"
+    picture = make_image("JPEG", 200, 200, exif=exif.tobytes(), comment=b"my words")
+    assert b"a camera of mine" in picture
+    answer = fake_server.remove(picture, format=kind, bg_color="white")
+    for secret in (b"a camera of mine", b"my words", b"Exif", b"ICC_PROFILE", b"http"):
+        assert secret not in answer.content
