@@ -52,6 +52,7 @@ from service.processes.instance import open_instance
 from service.processes.supervisor import tame_supervisor
 from service.processes.watchdog import replace_when_hung
 from service.processes.workers import PUBLIC, end_with_supervisor, is_sibling, kill_sibling, serving
+from service.removal.batch import measure_batch_size
 from service.removal.options import RemovalOptions
 from service.removal.ports import ServedModel
 from service.resources import allowed_bytes
@@ -68,6 +69,7 @@ _settings = read_settings()
 _models = inference_services(choose_models(_settings))
 _config = configure(_settings)
 _stopping = asyncio.Event()
+_limiter = ClientLimiter(_config.rates)
 end_timers_with_requests()
 distrust_forwarded_headers()
 send_nothing()
@@ -92,7 +94,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     server = serving()
     announce_stop(_stopping)
     models = [_served(name, model) for name, model in _models.items()]
-    services = create_services(_config, models, _metrics().observe_stages)
+    services = create_services(_config, models, _metrics().observe_stages, _limiter, _stopping)
     background = [asyncio.create_task(_warm_up(services))]
     for model in models:
         watching = replace_when_hung(model.client.describe, kill_sibling)
@@ -118,9 +120,11 @@ def _served(name: str, model: RegisteredModel) -> ServedModel:
 
 async def _warm_up(services: Services) -> None:
     """Run one full removal as soon as inference answers."""
-    while not services.remover.is_warm:
+    remover = services.remover
+    while not remover.is_warm:
         try:
-            await services.remover.warm_up()
+            await remover.warm_up()
+            remover.open_batch_lane(await measure_batch_size(remover))
         except BackgroundRemovalError as early:
             log.info("warming up: %s", early)
             await asyncio.sleep(_WARM_UP_RETRY_S)
@@ -240,5 +244,5 @@ class BackgroundRemoval(_Inferences):  # type: ignore[misc, valid-type]
         return await app.state.services.health.is_ready()
 
 
-for wrapper in create_middlewares(_config, ClientLimiter(_config.rates), _metrics, _stopping):
+for wrapper in create_middlewares(_config, _limiter, _metrics, _stopping):
     BackgroundRemoval.add_asgi_middleware(wrapper.cls, **wrapper.kwargs)

@@ -107,6 +107,15 @@ class Settings(BaseSettings):
         le=65536,
         description="Most memory of uploads under way and waiting, in MiB; more get 503.",
     )
+    max_batch_images: int = Field(
+        default=50, ge=1, le=1000, description="Most pictures of one batch."
+    )
+    max_batch_mb: int = Field(
+        default=100,
+        ge=1,
+        le=4096,
+        description="Most of all pictures of one batch together, in MiB; they wait in memory.",
+    )
     max_picture_memory_mb: int | None = Field(
         default=None,
         ge=64,

@@ -39,6 +39,8 @@ class HttpConfig:
         intake: How bodies may arrive.
         connections: How connections are kept.
         requested: What the operator asked for, for health.
+        max_batch_images: Most pictures of a batch.
+        max_batch_bytes: Most bytes of them.
         trusted_proxies: Networks whose `X-Forwarded-For` is believed.
         cors_origins: Origins whose pages may call.
         allowed_hosts: Host names a browser may use beside local ones.
@@ -49,6 +51,8 @@ class HttpConfig:
     rates: RateLimitConfig = field(default_factory=RateLimitConfig)
     intake: IntakeConfig = field(default_factory=IntakeConfig)
     connections: ConnectionConfig = field(default_factory=ConnectionConfig)
+    max_batch_images: int = 50
+    max_batch_bytes: int = 100 * 1024**2
     trusted_proxies: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
@@ -81,6 +85,8 @@ def configure(settings: Settings) -> HttpConfig:
             max_open=settings.max_connections,
             trusted_proxies=settings.trusted_proxies,
         ),
+        max_batch_images=settings.max_batch_images,
+        max_batch_bytes=settings.max_batch_mb * 1024**2,
         trusted_proxies=settings.trusted_proxies,
         cors_origins=settings.cors_origins,
         allowed_hosts=settings.allowed_hosts,
@@ -95,7 +101,11 @@ def _picture_bytes(settings: Settings) -> int:
 
 
 def create_services(
-    config: HttpConfig, models: Sequence[ServedModel], observe_stages: StageObserver
+    config: HttpConfig,
+    models: Sequence[ServedModel],
+    observe_stages: StageObserver,
+    limiter: ClientLimiter,
+    stopping: asyncio.Event,
 ) -> Services:
     """Make the parts behind the routes.
 
@@ -103,6 +113,8 @@ def create_services(
         config: What they are told.
         models: The models that are served, the default one first.
         observe_stages: Told what each stage of a removal took, in milliseconds.
+        limiter: Rates per caller.
+        stopping: Set once the process has been told to stop.
     """
     remover = BackgroundRemover(models, config.remover, Telemetry(observe_stages))
     health = HealthReporter(
@@ -111,8 +123,9 @@ def create_services(
         remover.telemetry.hour,
         is_warm=lambda: remover.is_warm,
         overdue=lambda: (remover.overdue, remover.config.workers),
+        batch_size=lambda: remover.batch_size,
     )
-    return Services(remover, health, config.rates)
+    return Services(remover, health, config.rates, limiter, stopping, config.max_batch_images)
 
 
 def create_middlewares(
@@ -129,7 +142,7 @@ def create_middlewares(
         metrics: Makes the metrics, in the process that serves.
         draining: Set once the process has been told to stop.
     """
-    policies = create_policies(config.remover.limits.max_bytes)
+    policies = create_policies(config.remover.limits.max_bytes, config.max_batch_bytes)
     wrappers = [
         Middleware(TargetMiddleware),
         Middleware(

@@ -87,6 +87,15 @@ class ClientLimiter:
         finally:
             self._leave(client)
 
+    async def charge(self, caller: Caller) -> None:
+        """Count one more request of a caller who is in already, such as a picture of a batch.
+
+        Raises:
+            RateLimited: With everything the client needs to do better.
+        """
+        if self._minute and not await self._windows.hit(self._minute, caller.key):
+            raise await self._refusal(self._minute, caller.key, "minute")
+
     async def headers(self, caller: Caller) -> dict[str, str]:
         """State of a caller's minute, as headers; empty without a limit."""
         if self._minute is None:

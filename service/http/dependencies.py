@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from service.access.rate_limit import RateLimitConfig
+from service.access.rate_limit import ClientLimiter, RateLimitConfig
 from service.http.health import HealthReporter
 from service.removal.remover import BackgroundRemover
 
@@ -19,6 +20,9 @@ class Services:
     remover: BackgroundRemover
     health: HealthReporter
     rates: RateLimitConfig
+    limiter: ClientLimiter
+    stopping: asyncio.Event
+    max_batch_images: int
 
 
 def services_of(request: Request) -> Services:

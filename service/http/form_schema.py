@@ -21,6 +21,15 @@ def request_body() -> dict[str, Any]:
     }
 
 
+def batch_body() -> dict[str, Any]:
+    """The form of a batch: the picture's field as often as there are pictures."""
+    schema = _schema({"format": "binary"})
+    del schema["properties"]["return_base64"]
+    picture = schema["properties"][IMAGE]
+    schema["properties"][IMAGE] = {"type": "array", "minItems": 1, "items": picture}
+    return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+
+
 def query_parameters() -> list[dict[str, Any]]:
     """The options beside a body that is a picture alone."""
     return [

@@ -57,6 +57,7 @@ class HealthReporter:
         hour: The last hour's removals.
         is_warm: Whether one full removal has run.
         overdue: Imaging threads past their deadline, and how many there are.
+        batch_size: How many pictures of batches are worked on at once.
     """
 
     def __init__(
@@ -66,9 +67,10 @@ class HealthReporter:
         hour: SlidingHour,
         is_warm: Callable[[], bool],
         overdue: Callable[[], tuple[int, int]] = lambda: (0, 1),
+        batch_size: Callable[[], int] = lambda: 1,
     ) -> None:
         self._models, self._requested, self._hour = models, requested, hour
-        self.is_warm, self._overdue = is_warm, overdue
+        self.is_warm, self._overdue, self._batch_size = is_warm, overdue, batch_size
         self._told: HealthState | None = None
 
     async def report(self) -> Health:
@@ -108,6 +110,7 @@ class HealthReporter:
                 tensorrt_engine=tensorrt,
             ),
             performance_metrics=PerformanceMetrics(**asdict(self._hour.summary())),
+            batch_size=self._batch_size(),
             reasons=[*unhealthy, *degraded],
             error=unhealthy[0] if unhealthy else None,
             detail="; ".join(unhealthy) if unhealthy else None,

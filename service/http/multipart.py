@@ -72,12 +72,15 @@ def boundary_of(content_type: str) -> bytes:
     return boundary
 
 
-async def read_parts(boundary: bytes, chunks: AsyncIterator[bytes]) -> list[Part]:
+async def read_parts(
+    boundary: bytes, chunks: AsyncIterator[bytes], most: int = MAX_PARTS
+) -> list[Part]:
     """Read a whole form.
 
     Args:
         boundary: What separates its parts, from `boundary_of`.
         chunks: The body, in pieces of any size; whoever gives them bounds their sum.
+        most: How many parts it may have.
 
     Returns:
         Its parts, in the order they came.
@@ -85,7 +88,7 @@ async def read_parts(boundary: bytes, chunks: AsyncIterator[bytes]) -> list[Part
     Raises:
         MultipartFault: If it is malformed, cut off, or has too many parts or headers.
     """
-    preamble, parts = _Preamble(boundary), _Parts(boundary)
+    preamble, parts = _Preamble(boundary), _Parts(boundary, most)
     async for chunk in chunks:
         parts.feed(preamble.skip(chunk))
     preamble.check_over()
@@ -144,7 +147,8 @@ class _Parts:
         complete: Whether the closing boundary has come.
     """
 
-    def __init__(self, boundary: bytes) -> None:
+    def __init__(self, boundary: bytes, most: int) -> None:
+        self._most = most
         self.read: list[Part] = []
         self.complete = False
         self._headers: dict[bytes, bytes] = {}
@@ -181,8 +185,8 @@ class _Parts:
 
     def _begin(self) -> None:
         # The part that only a missing closing boundary would begin is not counted.
-        if len(self.read) == MAX_PARTS:
-            raise MultipartFault(f"The form has more than {MAX_PARTS} parts")
+        if len(self.read) == self._most:
+            raise MultipartFault(f"The form has more than {self._most} parts")
         self._headers, self._n_headers, self._data = {}, 0, bytearray()
 
     def _begin_header(self) -> None:

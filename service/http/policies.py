@@ -49,7 +49,7 @@ class RoutePolicy:
         tiers: Tiers of the callers that may use it.
         cost: Requests of a caller's minute that one call takes. 0 for what is only read: it is not
             limited, its body is not read, and it is answered until the process ends.
-        max_file_bytes: Largest uploaded file; 0 where none is taken.
+        max_file_bytes: Most of all uploaded files together; 0 where none is taken.
         form_bytes: What a body may weigh beside its files.
         is_probe: Whether machines ask it over and over; an answer is then logged when debugging
             only.
@@ -110,15 +110,17 @@ class RoutePolicies:
         return next((row for pattern, row in self._patterns if pattern.match(path)), CLOSED)
 
 
-def create_policies(max_file_bytes: int) -> RoutePolicies:
+def create_policies(max_file_bytes: int, max_batch_bytes: int) -> RoutePolicies:
     """The policies of this service.
 
     Args:
-        max_file_bytes: Largest picture.
+        max_file_bytes: Largest picture, and most of all pictures of one removal.
+        max_batch_bytes: Most of all pictures of a batch.
     """
     return RoutePolicies(
         (
             _removal(f"{PREFIX}/remove", "/remove", max_file_bytes),
+            _removal(f"{PREFIX}/remove-batch", "/remove-batch", max_batch_bytes),
             _removal("/remove_background", "/remove_background", max_file_bytes),
             _reading(f"{PREFIX}/health", "/health", is_probe=True),
             _reading(f"{PREFIX}/models", "/models"),

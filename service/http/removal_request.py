@@ -26,10 +26,11 @@ from service.http.forms import (
     refusal,
     unknown,
 )
-from service.http.multipart import MultipartFault, Part, boundary_of, read_parts
+from service.http.multipart import MAX_PARTS, MultipartFault, Part, boundary_of, read_parts
 
 _SNIFFED_BYTES = 1024
 _MOST_NAMES = 100
+_IMAGES = (IMAGE, "images", "images[]")
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,65 @@ async def read_removal_request(request: Request) -> RemovalRequest:
         raise
     except ClientDisconnect as left:
         raise InvalidRequest("The upload was cut off") from left
+
+
+@dataclass(frozen=True)
+class BatchRequest:
+    """What a caller sent to have many pictures done alike.
+
+    Attributes:
+        images: The pictures; untrusted.
+        options: What the caller chose for all of them.
+    """
+
+    images: list[Part]
+    options: FormOptions
+
+
+async def read_batch_request(request: Request, most: int) -> BatchRequest:
+    """Read a form with many pictures, whole: a caller may not read before everything is sent.
+
+    Args:
+        request: The request.
+        most: How many pictures it may hold.
+
+    Raises:
+        InvalidRequest: If it is no form, or not this one; `errors` says where.
+    """
+    body = request.stream()
+    try:
+        boundary = boundary_of(request.headers.get("content-type", ""))
+        parts = await read_parts(boundary, body, most + MAX_PARTS)
+        return _of_batch(parts, request.query_params, most)
+    except MultipartFault as malformed:
+        fault = Fault("body", str(malformed))
+    except InvalidRequest:
+        async for _ in body:
+            pass
+        raise
+    except ClientDisconnect as left:
+        raise InvalidRequest("The upload was cut off") from left
+    async for _ in body:
+        pass
+    raise refusal([fault])
+
+
+def _of_batch(parts: list[Part], query: Iterable[str], most: int) -> BatchRequest:
+    images = [part for part in parts if part.name in _IMAGES]
+    others = [part for part in parts if part.name not in _IMAGES]
+    given, faults = _values(others)
+    options, wrong = read_options(given, "body")
+    names = ((part.name, part.filename is not None) for part in others)
+    faults += [*wrong, *unknown(names, "body"), *misplaced(query)]
+    if not images:
+        faults.append(Fault(IMAGE, "Field required"))
+    if len(images) > most:
+        faults.append(Fault(IMAGE, f"At most {most} pictures are taken at once"))
+    if options.return_base64:
+        faults.append(Fault("return_base64", "A batch is answered in lines of JSON, or as a ZIP"))
+    if faults:
+        raise refusal(faults)
+    return BatchRequest(images, options)
 
 
 async def _read(request: Request, body: AsyncIterator[bytes]) -> RemovalRequest:

@@ -53,6 +53,31 @@ class RemovalBody(BaseModel):
     processing_info: ProcessingInfo
 
 
+class Problem(BaseModel):
+    """Every error of every route."""
+
+    model_config = ConfigDict(extra="allow")
+
+    detail: str
+    error_code: str
+    request_id: str
+
+
+class BatchLine(BaseModel):
+    """One line of the answer to a batch: of one picture, or the last one with the sums."""
+
+    status: Literal["done", "failed", "finished"]
+    index: int | None = Field(default=None, description="Place of the picture, from 0")
+    filename: str | None = None
+    progress: dict[Literal["done", "total"], int] | None = None
+    processed_image: str | None = Field(default=None, description="The file as a data URI")
+    processing_info: ProcessingInfo | None = None
+    error: Problem | None = Field(default=None, description="Why nothing was made of it")
+    succeeded: int | None = None
+    failed: int | None = None
+    processing_time_ms: float | None = None
+
+
 class ModelFilesStatus(BaseModel):
     """Which files of the model are there."""
 
@@ -86,6 +111,9 @@ class Health(BaseModel):
     gpu_memory_free_mb: float
     model_files_status: ModelFilesStatus
     performance_metrics: PerformanceMetrics
+    batch_size: int = Field(
+        description="Pictures of batches that are worked on at once, as measured at the start"
+    )
     reasons: list[str] = Field(default=[], description="Why the service is not simply healthy")
     error: str | None = Field(default=None, description="First reason, when unhealthy")
     detail: str | None = Field(default=None, description="All reasons, when unhealthy")
@@ -95,16 +123,6 @@ class Unhealthy(Health):
     """The same with status 503, which makes it a problem too."""
 
     error_code: str = UNHEALTHY
-    request_id: str
-
-
-class Problem(BaseModel):
-    """Every error of every route."""
-
-    model_config = ConfigDict(extra="allow")
-
-    detail: str
-    error_code: str
     request_id: str
 
 

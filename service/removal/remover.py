@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import ParamSpec, TypeVar
 
 import cv2
@@ -23,7 +24,7 @@ from service.errors import InvalidRequest, MemoryExhausted, ProcessingTimeout, S
 from service.imaging.encode import encode_png
 from service.imaging.guard import ImageLimits, inspect
 from service.removal.admission import MemoryBudget, Reservation
-from service.removal.layout import largest_canvas
+from service.removal.memory import bytes_of
 from service.removal.options import RemovalOptions, RemovalResult
 from service.removal.pipeline import FINISH, PREPARE, Removal, inspect_background, run
 from service.removal.ports import ServedModel
@@ -37,13 +38,6 @@ T = TypeVar("T")
 _MB = 1024**2
 # From here on a picture leaves tens of megabytes behind in the allocator.
 _LARGE_PIXELS = 4_000_000
-# What refining, compositing and encoding take at their peak, per pixel; measured at 24 MP, 19 of a
-# picture without transparency and 26 of one with.
-_FINISH_BYTES = 26
-# What a canvas of another size or a background adds per pixel of it, and the encoders of WebP and
-# AVIF; measured at 12 to 35 MP, at most 9 and 7 beyond what the above leaves over.
-_CANVAS_BYTES = 12
-_CODEC_BYTES = 12
 _RETRY_S = 5
 # What threads may take to come back after the last deadline.
 _COME_BACK_S = 5.0
@@ -77,7 +71,9 @@ class BackgroundRemover:
         telemetry: Told of every removal that succeeds, whichever entrance it came through.
 
     Attributes:
-        is_warm: Whether `warm_up` has succeeded.
+        is_warm: Whether everything has run once.
+        batch_lane: Held by each picture of a batch, so that batches leave room for everybody else.
+        batch_size: How many pictures of batches may hold it at once.
     """
 
     def __init__(
@@ -90,6 +86,8 @@ class BackgroundRemover:
         self.models = {model.spec.name: model for model in models}
         self.config = config
         self.is_warm = False
+        self.batch_size = 1
+        self.batch_lane = asyncio.Semaphore(self.batch_size)
         self._threads = ImagingThreads(config.workers)
         self._budget = MemoryBudget(config.max_bytes)
         self._inside = 0
@@ -97,7 +95,12 @@ class BackgroundRemover:
         cv2.setNumThreads(1)  # the pool is the parallelism; OpenCV's own would fight inference
 
     async def remove(
-        self, data: bytes, options: RemovalOptions, media_type: str | None = None
+        self,
+        data: bytes,
+        options: RemovalOptions,
+        media_type: str | None = None,
+        *,
+        in_batch: bool = False,
     ) -> RemovalResult:
         """Remove the background of one picture, and count it.
 
@@ -105,6 +108,7 @@ class BackgroundRemover:
             data: The uploaded file.
             options: What the caller chose.
             media_type: What the caller declared the file to be.
+            in_batch: Whether it holds the `batch_lane`, and takes nobody's place in the queue.
 
         Returns:
             The cutout, as large as the upright source.
@@ -116,7 +120,7 @@ class BackgroundRemover:
             InferenceFailed: If the forward pass failed; ours.
         """
         started = time.perf_counter()
-        result = await self._remove_in_time(data, options, media_type)
+        result = await self._remove_in_time(data, options, media_type, queued=not in_batch)
         self.telemetry.record(result, (time.perf_counter() - started) * 1e3)
         return result
 
@@ -138,11 +142,17 @@ class BackgroundRemover:
 
     async def warm_up(self) -> None:
         """Remove the background of a drawn picture with each model: no caller pays for a start."""
-        drawn = np.full((480, 640, 3), 128, dtype=np.uint8)
-        cv2.circle(drawn, (320, 240), 150, (240, 200, 60), -1)
         for name in self.models:
-            await self._remove_in_time(encode_png(drawn), RemovalOptions(model=name))
+            await self._remove_in_time(_drawn_picture(480, 640), RemovalOptions(model=name))
+
+    async def try_out(self) -> None:
+        """Remove the background of a drawn picture of 1 megapixel, which counts nowhere."""
+        await self._remove_in_time(_drawn_picture(720, 1280), RemovalOptions(), queued=False)
+
+    def open_batch_lane(self, batch_size: int) -> None:
+        """Let so many pictures of batches in at once; all is ready then."""
         self.is_warm = True
+        self.batch_size, self.batch_lane = batch_size, asyncio.Semaphore(batch_size)
 
     @property
     def overdue(self) -> int:
@@ -154,14 +164,19 @@ class BackgroundRemover:
         return await self._threads.close(_COME_BACK_S)
 
     async def _remove_in_time(
-        self, data: bytes, options: RemovalOptions, media_type: str | None = None
+        self,
+        data: bytes,
+        options: RemovalOptions,
+        media_type: str | None = None,
+        *,
+        queued: bool = True,
     ) -> RemovalResult:
         """One removal within its bounds; see `remove`."""
-        if self._inside >= self.config.max_queue:
+        if queued and self._inside >= self.config.max_queue:
             raise ServiceBusy("The service is busy; try again shortly", retry_after=1)
         deadline_s = self.deadline_s(len(data))
         started = time.monotonic()
-        self._inside += 1
+        self._inside += queued
         try:
             async with asyncio.timeout(deadline_s):
                 result = await self._remove(data, options, media_type, StageClock(deadline_s))
@@ -174,7 +189,7 @@ class BackgroundRemover:
         except MemoryError as short:
             raise MemoryExhausted(retry_after=_RETRY_S) from short
         finally:
-            self._inside -= 1
+            self._inside -= queued
         if result.height * result.width >= _LARGE_PIXELS:
             self._threads.later(return_freed_memory)  # now that its arrays are gone
         return result
@@ -214,7 +229,7 @@ class BackgroundRemover:
                 behind = await self._in_thread(None, inspect_background, options.bg_image, limits)
         removal = Removal(data, header, options, model.spec, behind)
         queued = time.perf_counter()
-        async with self._budget.hold(_memory_of(removal)) as held:
+        async with self._budget.hold(bytes_of(removal)) as held:
             clock.note("admission", queued)
             await self._in_thread(held, run, PREPARE, removal, clock)
             with clock.stage("matte"), self._in_phase("inference"):
@@ -258,20 +273,9 @@ class BackgroundRemover:
             self._phases[name] -= 1
 
 
-def _memory_of(removal: Removal) -> int:
-    """Bytes that a removal takes at its peak.
-
-    Raises:
-        InvalidRequest: If the canvas would be larger than any picture that is taken.
-    """
-    header, options, behind = removal.header, removal.options, removal.background_header
-    pixels = header.height * header.width
-    finish = pixels * _FINISH_BYTES
-    canvas = largest_canvas(options, header.height, header.width)
-    if options.is_laid_out or options.made == "composite":
-        finish += canvas * _CANVAS_BYTES
-    if options.format in ("webp", "avif"):
-        finish += canvas * _CODEC_BYTES
-    if behind is not None:
-        finish += behind.decode_bytes
-    return max(header.decode_bytes, finish)
+@cache
+def _drawn_picture(height: int, width: int) -> bytes:
+    """A disc, as a file."""
+    drawn = np.full((height, width, 3), 128, dtype=np.uint8)
+    cv2.circle(drawn, (width // 2, height // 2), height // 3, (240, 200, 60), -1)
+    return encode_png(drawn)

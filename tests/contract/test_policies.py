@@ -13,7 +13,7 @@ from service.http.policies import CLOSED, PREFIX, create_policies
 from service.http.scrape import create_metrics_app
 from tests.support.api import SWAGGER_UI
 
-POLICIES = create_policies(max_file_bytes=1000)
+POLICIES = create_policies(1000, 1000)
 BENTOML_S_OWN = {"/readyz", "/livez", "/healthz", "/schema.json", "/docs.json"}
 NATIVE = ("/remove_background", "/list_models", "/read_info")
 

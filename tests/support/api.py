@@ -95,11 +95,11 @@ async def open_api(parts: ApiParts | None = None) -> AsyncIterator[Api]:
         cors_origins=parts.cors_origins,
         allowed_hosts=parts.allowed_hosts,
     )
+    limiter, draining = ClientLimiter(parts.limits), asyncio.Event()
     models = [ServedModel(SPEC, parts.matting), *parts.others]
-    services = create_services(config, models, metrics.observe_stages)
+    services = create_services(config, models, metrics.observe_stages, limiter, draining)
     services.health.is_warm = parts.is_warm
     app = create_app(services=services, swagger_ui=SWAGGER_UI)
-    limiter, draining = ClientLimiter(parts.limits), asyncio.Event()
     outer = Starlette()
     outer.mount(PREFIX, app)
     outer.mount("/", create_index_app(PREFIX))

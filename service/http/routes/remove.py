@@ -5,13 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import re
-import unicodedata
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
@@ -23,17 +17,16 @@ from service.http.exchange import Exchange, exchange_of
 from service.http.form_schema import query_parameters, request_body
 from service.http.forms import FormOptions
 from service.http.negotiation import accepted
+from service.http.removal_answers import disposition, processing_info
 from service.http.removal_request import RemovalRequest, read_removal_request
-from service.http.schemas import Problem, ProcessingInfo, RemovalBody, SubjectBox
+from service.http.schemas import Problem, RemovalBody
 from service.imaging.encode import ENCODINGS, ZIP
 from service.removal.options import RemovalResult
 
 router = APIRouter(tags=["removal"])
 
-_MAX_STEM = 100
 _JSON = "application/json"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-_ENDINGS = {"cutout": "nobg", "mask": "mask", "composite": "composite", "parts": "parts"}
 
 
 @router.post(
@@ -108,7 +101,7 @@ def _headers(
 ) -> Mapping[str, str]:
     """What a file is accompanied by."""
     headers = {
-        "Content-Disposition": _disposition(asked.filename, _ENDINGS[options.made], result.suffix),
+        "Content-Disposition": disposition(asked.filename, options, result),
         "Vary": "Accept",
         "X-Processing-Time-Ms": f"{exchange.processing_ms():.1f}",
         "X-Original-Size": f"{result.width}x{result.height}",
@@ -125,35 +118,8 @@ def _headers(
 
 def _as_json(options: FormOptions, result: RemovalResult, exchange: Exchange) -> Response:
     encoded = base64.b64encode(result.file).decode("ascii")
-    box = result.subject
-    info: dict[str, Any] = {
-        "original_size": f"{result.width}x{result.height}",
-        "output_size": f"{result.canvas[1]}x{result.canvas[0]}",
-        "edge_smoothing_applied": options.smoothing,
-        "processing_time_ms": round(exchange.processing_ms(), 1),
-        "model_version": result.model,
-        "tensorrt_enabled": result.engine.is_tensorrt,
-        "engine": result.engine.label,
-        "retried_on_cpu": result.retried_on_cpu,
-        "output": options.made,
-        "subject_found": box is not None,
-        "subject_box": None if box is None else SubjectBox(**box._asdict()),
-        "applied": list(result.applied),
-    }
     body = RemovalBody(
         processed_image=f"data:{result.media_type};base64,{encoded}",
-        processing_info=ProcessingInfo(**info),
+        processing_info=processing_info(options, result, exchange.processing_ms()),
     )
     return JSONResponse(body.model_dump(), headers={"Vary": "Accept"})
-
-
-def _disposition(filename: str, ending: str, suffix: str) -> str:
-    """A download name made of an untrusted one: no path, no control character, no quote."""
-    last = PurePosixPath(PureWindowsPath(filename).name).stem
-    stem = "".join(c for c in last if unicodedata.category(c)[0] != "C").strip(" .")[:_MAX_STEM]
-    stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
-    full = f"{stem or 'image'}_{ending}_{stamp}.{suffix}"
-    plain = re.sub(r"[^A-Za-z0-9._ -]", "_", full)
-    if plain == full:
-        return f'attachment; filename="{plain}"'
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(full, safe='')}"

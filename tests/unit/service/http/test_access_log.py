@@ -17,7 +17,7 @@ from service.http.policies import create_policies
 from service.logs import JsonFormatter
 
 pytestmark = pytest.mark.anyio
-POLICIES = create_policies(max_file_bytes=10 * 1024**2)
+POLICIES = create_policies(10 * 1024**2, 100 * 1024**2)
 LOGGER = "service.http.access_log"
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from service.imaging.guard import ImageLimits, inspect
 from service.removal.options import RemovalOptions
 from service.removal.pipeline import FINISH, PREPARE, Removal, run
-from service.removal.remover import _memory_of
+from service.removal.memory import bytes_of
 from service.removal.threads import StageClock
 from tests.support.matting import INPUT_SIZE, SPEC
 from tests.support.pictures import make_noise, save
@@ -43,7 +43,7 @@ run(PREPARE, removal, clock)
 y, x = np.mgrid[0:INPUT_SIZE, 0:INPUT_SIZE] - INPUT_SIZE / 2
 removal.alpha = np.clip((INPUT_SIZE / 3 - np.hypot(y, x)) * 40, 0, 255).astype(np.uint8)
 run(FINISH, removal, clock)
-print(json.dumps([status("VmHWM") - before, _memory_of(removal)]))
+print(json.dumps([status("VmHWM") - before, bytes_of(removal)]))
 """
 
 
