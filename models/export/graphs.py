@@ -11,7 +11,12 @@ from models.artifacts import CHECKPOINT_FILE, GRAPH_FILE, QUANTIZED_GRAPH_FILE
 from models.export.onnx import attach_uint8_io
 from models.export.quantize import quantize, read_calibration
 from models.file_format import FileFormat, format_of
+from models.installs import torch_or_say_so
 from models.spec import BiRefNetNetwork, ModelSpec, Precision
+from models.templates.check import BiRefNetWeights, read_birefnet
+from models.templates.fill import fill
+from models.templates.template import Form, read_template, template_file
+from models.weights.safetensors import write_safetensors
 
 
 def export(
@@ -28,7 +33,7 @@ def export(
 
     Raises:
         CheckpointError: If the file is not the model's.
-        ModuleNotFoundError: If PyTorch, which a BiRefNet is traced with, is not installed.
+        EngineUnavailable: If PyTorch is needed and not installed; see `write_graph`.
     """
     if isinstance(spec.network, BiRefNetNetwork):
         _export_birefnet(checkpoint, spec, folder, file_format or format_of(checkpoint))
@@ -43,17 +48,35 @@ def export(
 def _export_birefnet(
     checkpoint: Path, spec: ModelSpec, folder: Path, file_format: FileFormat
 ) -> None:
-    """Trace the network once, and keep its tensors for engines that run it directly."""
-    from safetensors.torch import save_file
-
-    from models.birefnet.checkpoint import load_birefnet
-    from models.export.birefnet import export_birefnet
-
-    network = load_birefnet(checkpoint, spec, file_format)
-    export_birefnet(network, spec.input, folder / GRAPH_FILE)
+    """Write the graph, and keep the tensors for engines that run the network directly."""
+    found = read_birefnet(checkpoint, spec, file_format)
+    write_graph(found, spec.input.height, spec.input.width, Form.OPERATOR, folder / GRAPH_FILE)
     if file_format is FileFormat.SAFETENSORS:
         shutil.copyfile(checkpoint, folder / CHECKPOINT_FILE)
     else:
-        # The format takes one order in memory only; a training may have used another.
-        tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-        save_file(tensors, folder / CHECKPOINT_FILE)
+        write_safetensors(found.tensors, folder / CHECKPOINT_FILE)
+
+
+def write_graph(weights: BiRefNetWeights, height: int, width: int, form: Form, file: Path) -> None:
+    """Write the graph of a checkpoint, from the template of its backbone.
+
+    Args:
+        weights: The checkpoint.
+        height: Rows of the model input, in pixels.
+        width: Columns of the model input, in pixels.
+        form: Which graph.
+        file: Where it goes.
+
+    Raises:
+        CheckpointError: If a weight does not fit into the graph; see `fill`.
+        EngineUnavailable: If there is no template of that size, and no PyTorch to make one.
+    """
+    kept = template_file(weights.backbone, height, width, form)
+    if kept.is_file():
+        template = read_template(kept)
+    else:
+        with torch_or_say_so(f"there is no template of {height} x {width}, which PyTorch makes"):
+            from models.export.make_template import make_template
+
+            template = make_template(weights.backbone, height, width, form)
+    fill(template, weights.tensors, file)
