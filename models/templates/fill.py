@@ -47,7 +47,8 @@ def fill(template: Template, weights: Weights, file: Path) -> None:
         )
     before, after = _around(model, "opset_import")
     graph_before, graph_after = _around(model.graph, "input", "output", "value_info")
-    with replacing(file) as unfinished, unfinished.open("wb") as stream:
+    # What comes of numbers that are too large is looked for where it may come.
+    with replacing(file) as unfinished, unfinished.open("wb") as stream, np.errstate(all="ignore"):
         stream.write(before + _GRAPH + _varint(total) + graph_before)
         for tensor, length in zip(tensors, lengths, strict=True):
             stream.write(_INITIALIZER + _varint(length) + tensor.SerializeToString())
