@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from models.birefnet.network import BiRefNet, build_birefnet
@@ -30,6 +31,7 @@ def load_birefnet(file: Path, spec: ModelSpec | None = None) -> BiRefNet:
     found = read_birefnet(file, spec)
     with torch.device("meta"):  # no memory, no time for weights that are replaced at once
         network = build_birefnet(found.backbone)
-    state = {key: torch.from_numpy(widened(array)) for key, array in found.tensors.items()}
+    arrays = {key: np.require(widened(a), requirements="W") for key, a in found.tensors.items()}
+    state = {key: torch.from_numpy(array) for key, array in arrays.items()}
     network.load_state_dict(state, strict=True, assign=True)
     return network.requires_grad_(False).eval()

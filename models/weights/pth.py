@@ -1,12 +1,13 @@
 """The zip archives that PyTorch saves: a pickle of what there is, and the numbers of each tensor.
 
-Nothing of the pickle is run. It is read by a machine that knows the few instructions and the few
-names that dictionaries of tensors are written with; at any other the reading ends.
+Nothing of the pickle is run. It is read with the few instructions and the few names that
+dictionaries of tensors are written with; at any other the reading ends.
 """
 
 from __future__ import annotations
 
-import pickletools
+import io
+import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,19 +22,29 @@ from models.weights.arrays import Array, map_file
 _MOST_PICKLE_BYTES = 4_000_000
 _LOCAL_HEADER, _LOCAL_HEADER_BYTES = b"PK\x03\x04", 30
 _PROTOCOL = 2  # of what PyTorch writes by itself
-_MARK = object()
+_INSTRUCTIONS = b"".join(
+    (
+        *(pickle.PROTO, pickle.STOP, pickle.GLOBAL, pickle.BINPERSID, pickle.REDUCE),
+        *(pickle.BINPUT, pickle.LONG_BINPUT, pickle.BINGET, pickle.LONG_BINGET, pickle.MARK),
+        *(pickle.EMPTY_DICT, pickle.SETITEM, pickle.SETITEMS),
+        *(pickle.EMPTY_LIST, pickle.APPEND, pickle.APPENDS),
+        *(pickle.EMPTY_TUPLE, pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3),
+        *(pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE, pickle.BINUNICODE, pickle.BINFLOAT),
+        *(pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.LONG1),
+    )
+)
 
 _STORAGES = {
-    "torch DoubleStorage": np.float64,
-    "torch FloatStorage": np.float32,
-    "torch HalfStorage": np.float16,
-    "torch BFloat16Storage": ml_dtypes.bfloat16,
-    "torch LongStorage": np.int64,
-    "torch IntStorage": np.int32,
-    "torch ShortStorage": np.int16,
-    "torch CharStorage": np.int8,
-    "torch ByteStorage": np.uint8,
-    "torch BoolStorage": np.bool_,
+    "DoubleStorage": np.float64,
+    "FloatStorage": np.float32,
+    "HalfStorage": np.float16,
+    "BFloat16Storage": ml_dtypes.bfloat16,
+    "LongStorage": np.int64,
+    "IntStorage": np.int32,
+    "ShortStorage": np.int16,
+    "CharStorage": np.int8,
+    "ByteStorage": np.uint8,
+    "BoolStorage": np.bool_,
 }
 
 
@@ -71,12 +82,14 @@ def read_pth(file: Path) -> Any:
         if members[name].file_size > _MOST_PICKLE_BYTES:
             raise ValueError("its pickle is too long")
         folder, content = name.removesuffix("data.pkl"), map_file(file)
+        content.flags.writeable = False  # a pickle sets items, of whatever it likes
         order = members.get(f"{folder}byteorder")
         if order is not None and bytes(_stored(content, order)) != b"little":
             raise NeedsTorch("its numbers are in another byte order")
-    return _Machine(lambda key: _stored(content, members[f"{folder}data/{key}"])).run(
-        bytes(_stored(content, members[name]))
-    )
+    data = bytes(_stored(content, members[name]))
+    if data[:1] == pickle.PROTO and data[1] > _PROTOCOL:
+        raise NewerPickle
+    return _Reader(data, lambda key: _stored(content, members[f"{folder}data/{key}"])).load()
 
 
 def _stored(content: Array, item: zipfile.ZipInfo) -> Array:
@@ -92,78 +105,46 @@ def _stored(content: Array, item: zipfile.ZipInfo) -> Array:
     return content[begin : begin + item.file_size]
 
 
-class _Machine:
-    """Runs a pickle: a stack of values, and a memo of those that come again.
+class _Instructions(dict[int, Any]):
+    """Those of Python's own reader that dictionaries of tensors are written with."""
+
+    def __missing__(self, instruction: int) -> Any:
+        raise ForeignObject(f"instruction {instruction}")
+
+
+class _Reader(pickle._Unpickler):  # the one in C lets a memo take any size
+    """Reads a pickle.
 
     Args:
+        data: The pickle.
         stored: The bytes of a storage, by its key.
     """
 
-    def __init__(self, stored: Callable[[str], Array]) -> None:
+    dispatch = _Instructions({code: pickle._Unpickler.dispatch[code] for code in _INSTRUCTIONS})
+    # Attributes of a dictionary, such as its metadata: nobody asks for them.
+    dispatch[pickle.BUILD[0]] = lambda self: self.stack.pop()
+
+    def __init__(self, data: bytes, stored: Callable[[str], Array]) -> None:
+        super().__init__(io.BytesIO(data))
         self._stored = stored
-        self._stack: list[Any] = []
-        self._memo: dict[int, Any] = {}
 
-    def run(self, pickle: bytes) -> Any:
-        """What the pickle holds."""
-        for instruction, argument, _ in pickletools.genops(pickle):
-            self._step(instruction.name, argument)
-        (content,) = self._stack
-        return content
+    def find_class(self, module: str, name: str) -> Any:
+        """What a name stands for here; nothing is looked up by it."""
+        if module == "torch" and name in _STORAGES:
+            return np.dtype(_STORAGES[name])
+        if (module, name) in _CALLS:
+            return _CALLS[module, name]
+        if module.partition(".")[0] == "torch":
+            raise NeedsTorch(f"it holds {module}.{name}")
+        raise ForeignObject(f"{module}.{name}")
 
-    def _step(self, name: str, argument: Any) -> None:
-        if name in _VALUES:
-            self._stack.append(_VALUES[name](argument))
-        elif name in ("BINPUT", "LONG_BINPUT"):
-            self._memo[argument] = self._stack[-1]
-        elif name in ("BINGET", "LONG_BINGET"):
-            self._stack.append(self._memo[argument])
-        elif name in _STEPS:
-            _STEPS[name](self)
-        elif name == "PROTO":
-            if argument > _PROTOCOL:
-                raise NewerPickle
-        elif name != "STOP":
-            raise ForeignObject(name)
-
-    def _pop_marked(self) -> list[Any]:
-        at = len(self._stack) - 1
-        while self._stack[at] is not _MARK:  # runs off the stack where there is none
-            at -= 1
-        values = self._stack[at + 1 :]
-        del self._stack[at:]
-        return values
-
-    def _tuple(self, count: int) -> None:
-        if len(self._stack) < count:
-            raise ValueError("the stack is empty")
-        self._stack[-count:] = [tuple(self._stack[-count:])]
-
-    def _append(self, values: list[Any]) -> None:
-        self._stack[-1].extend(values)
-
-    def _set_items(self, values: list[Any]) -> None:
-        self._stack[-1].update(zip(values[::2], values[1::2], strict=True))
-
-    def _reduce(self) -> None:
-        arguments, called = self._stack.pop(), self._stack.pop()
-        self._stack.append(_CALLS[called](*arguments))
-
-    def _find_storage(self) -> None:
-        kind, name, key, _, _ = self._stack.pop()
+    def persistent_load(self, pid: Any) -> Array:
+        """The numbers of a storage."""
+        kind, dtype, key, _, _ = pid
         if kind != "storage":
             raise ForeignObject(kind)
-        data, dtype = self._stored(key), np.dtype(_STORAGES[name])
-        self._stack.append(data[: len(data) // dtype.itemsize * dtype.itemsize].view(dtype))
-
-
-def _name(argument: str) -> str:
-    """A name stands on the stack as itself: nothing is looked up by it but what is known here."""
-    if argument in _STORAGES or argument in _CALLS:
-        return argument
-    if argument.partition(" ")[0].partition(".")[0] == "torch":
-        raise NeedsTorch(f"it holds {argument.replace(' ', '.')}")
-    raise ForeignObject(argument)
+        data = self._stored(key)
+        return data[: len(data) // dtype.itemsize * dtype.itemsize].view(dtype)
 
 
 def _tensor(storage: Array, offset: int, size: Any, stride: Any, *_: Any) -> Array:
@@ -177,34 +158,8 @@ def _tensor(storage: Array, offset: int, size: Any, stride: Any, *_: Any) -> Arr
     return np.lib.stride_tricks.as_strided(storage[offset:], size, steps)
 
 
-_CALLS: dict[str, Callable[..., Any]] = {
-    "collections OrderedDict": lambda: {},
-    "torch._utils _rebuild_tensor_v2": _tensor,
-    "torch._utils _rebuild_parameter": lambda data, *_: data,
-}
-_VALUES: dict[str, Callable[[Any], Any]] = {
-    "GLOBAL": _name,
-    "NONE": lambda _: None,
-    "NEWTRUE": lambda _: True,
-    "NEWFALSE": lambda _: False,
-    "MARK": lambda _: _MARK,
-    "EMPTY_DICT": lambda _: {},
-    "EMPTY_LIST": lambda _: [],
-    "EMPTY_TUPLE": lambda _: (),
-} | dict.fromkeys(
-    ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINSTRING"),
-    lambda argument: argument,
-)
-_STEPS: dict[str, Callable[[_Machine], None]] = {
-    "TUPLE1": lambda machine: machine._tuple(1),
-    "TUPLE2": lambda machine: machine._tuple(2),
-    "TUPLE3": lambda machine: machine._tuple(3),
-    "TUPLE": lambda machine: machine._stack.append(tuple(machine._pop_marked())),
-    "APPEND": lambda machine: machine._append([machine._stack.pop()]),
-    "APPENDS": lambda machine: machine._append(machine._pop_marked()),
-    "SETITEM": lambda machine: machine._set_items([machine._stack.pop(-2), machine._stack.pop()]),
-    "SETITEMS": lambda machine: machine._set_items(machine._pop_marked()),
-    "BUILD": lambda machine: machine._stack.pop(),  # attributes of a dictionary: its metadata
-    "BINPERSID": _Machine._find_storage,
-    "REDUCE": _Machine._reduce,
+_CALLS: dict[tuple[str, str], Callable[..., Any]] = {
+    ("collections", "OrderedDict"): lambda: {},
+    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
 }

@@ -145,6 +145,11 @@ def test_any_other_name_or_instruction_is_refused(
         tensor().replace(b"ctorch\nFloatStorage\n", b"K\x01"),
         b"ctorch\nFloatStorage\n)R",  # calls a type
         b"K\x01)R",
+        tensor(size=b"\x8a\x06\0\0\0\0\0\x01\x85", stride=b"K\0\x85")
+        + b")G"
+        + bytes(8)
+        + b"s",  # filled
+        tensor() + b"K\0a",
         b"ccollections\nOrderedDict\n](K\x01K\x02e\x85R",  # with arguments, which it never has
         b"t",  # no mark
         b"h\x07",  # not in the memo
