@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import onnx
@@ -10,7 +9,6 @@ import onnx
 from models.artifacts import CHECKPOINT_FILE, GRAPH_FILE, QUANTIZED_GRAPH_FILE
 from models.export.onnx import attach_uint8_io
 from models.export.quantize import quantize, read_calibration
-from models.file_format import FileFormat, format_of
 from models.installs import torch_or_say_so
 from models.spec import BiRefNetNetwork, ModelSpec, Precision
 from models.templates.check import BiRefNetWeights, read_birefnet
@@ -19,9 +17,7 @@ from models.templates.template import Form, read_template, template_file
 from models.weights.safetensors import write_safetensors
 
 
-def export(
-    checkpoint: Path, spec: ModelSpec, folder: Path, file_format: FileFormat | None = None
-) -> None:
+def export(checkpoint: Path, spec: ModelSpec, folder: Path) -> None:
     """Write what engines open.
 
     Args:
@@ -29,32 +25,21 @@ def export(
         spec: The model.
         folder: Where the files go, under the names `models.engine.ModelFiles` knows: the graph, the
             8-bit graph if the model keeps its picture in 8 bits, the tensors of a BiRefNet.
-        file_format: What `format_of` said of a BiRefNet's checkpoint; None asks.
 
     Raises:
         CheckpointError: If the file is not the model's.
         EngineUnavailable: If PyTorch is needed and not installed; see `write_graph`.
     """
     if isinstance(spec.network, BiRefNetNetwork):
-        _export_birefnet(checkpoint, spec, folder, file_format or format_of(checkpoint))
+        found = read_birefnet(checkpoint, spec)
+        write_graph(found, spec.input.height, spec.input.width, Form.OPERATOR, folder / GRAPH_FILE)
+        write_safetensors(found.tensors, folder / CHECKPOINT_FILE)
         return
     model = attach_uint8_io(checkpoint, spec)
     onnx.save(model, str(folder / GRAPH_FILE))
     if Precision.INT8 in spec.precisions:
         quantized = quantize(model, read_calibration(spec.name))
         onnx.save(quantized, str(folder / QUANTIZED_GRAPH_FILE))
-
-
-def _export_birefnet(
-    checkpoint: Path, spec: ModelSpec, folder: Path, file_format: FileFormat
-) -> None:
-    """Write the graph, and keep the tensors for engines that run the network directly."""
-    found = read_birefnet(checkpoint, spec, file_format)
-    write_graph(found, spec.input.height, spec.input.width, Form.OPERATOR, folder / GRAPH_FILE)
-    if file_format is FileFormat.SAFETENSORS:
-        shutil.copyfile(checkpoint, folder / CHECKPOINT_FILE)
-    else:
-        write_safetensors(found.tensors, folder / CHECKPOINT_FILE)
 
 
 def write_graph(weights: BiRefNetWeights, height: int, width: int, form: Form, file: Path) -> None:

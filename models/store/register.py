@@ -19,8 +19,7 @@ from models.artifacts import GRAPH_VERSION, sha256_of
 from models.catalog import custom_birefnet, find
 from models.checkpoints.provenance import read_provenance
 from models.errors import CheckpointError
-from models.file_format import FileFormat, format_of
-from models.spec import BiRefNetNetwork, ModelSpec
+from models.spec import ModelSpec
 from models.store.entries import COMPLETE, new_entry
 from models.store.manifest import Manifest
 from models.store.registered import (
@@ -48,13 +47,11 @@ class Checkpoint:
         file: The file.
         spec: The model it shall be registered as.
         sha256: Its hash.
-        file_format: Its format; None of a model that is published as a graph.
     """
 
     file: Path
     spec: ModelSpec
     sha256: str
-    file_format: FileFormat | None
 
 
 def identify(file: Path, name: str | None = None) -> Checkpoint:
@@ -73,11 +70,9 @@ def identify(file: Path, name: str | None = None) -> Checkpoint:
     sha256 = sha256_of(file)
     spec = find(name) if name is not None else catalogued(file, sha256)
     if spec is not None:
-        is_birefnet = isinstance(spec.network, BiRefNetNetwork)
-        return Checkpoint(file, spec, sha256, format_of(file) if is_birefnet else None)
-    file_format = format_of(file)
-    backbone = backbone_of(shapes_of(read_weights(file, file_format)), file.name)
-    return Checkpoint(file, custom_birefnet(backbone), sha256, file_format)
+        return Checkpoint(file, spec, sha256)
+    backbone = backbone_of(shapes_of(read_weights(file)), file.name)
+    return Checkpoint(file, custom_birefnet(backbone), sha256)
 
 
 def register(checkpoint: Checkpoint) -> RegisteredModel:
@@ -119,7 +114,7 @@ def _export_into_store(checkpoint: Checkpoint) -> None:
     name, version = checkpoint.spec.name.lower(), version_of(checkpoint.sha256)
     with new_entry(name, version, _LABELS) as stored:
         folder = Path(stored.path)
-        export(checkpoint.file, checkpoint.spec, folder, checkpoint.file_format)
+        export(checkpoint.file, checkpoint.spec, folder)
         stored.info.metadata.update(_manifest(checkpoint, folder).as_metadata())
 
 

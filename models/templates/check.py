@@ -10,7 +10,6 @@ import numpy as np
 
 from models.catalog import CATALOG
 from models.errors import CheckpointMismatch
-from models.file_format import FileFormat
 from models.spec import BiRefNetNetwork, ModelSpec
 from models.templates.template import Header, expected_tensors
 from models.weights.arrays import Array, Weights, shapes_of
@@ -34,22 +33,19 @@ class BiRefNetWeights:
     tensors: Weights
 
 
-def read_birefnet(
-    file: Path, spec: ModelSpec | None = None, file_format: FileFormat | None = None
-) -> BiRefNetWeights:
+def read_birefnet(file: Path, spec: ModelSpec | None = None) -> BiRefNetWeights:
     """Read a checkpoint and hold it against the network it was trained in.
 
     Args:
         file: A `.safetensors` or `.pth` file; its content decides, not its name.
         spec: The model it is meant to be, whose backbone it must then have; None takes any.
-        file_format: What `format_of` said of it; None asks.
 
     Raises:
         CheckpointMismatch: If it is no checkpoint of this network or of that model; says what it is
             instead, and which keys are to blame.
         EngineUnavailable: If it is one for PyTorch, and that is not installed.
     """
-    weights = read_weights(file, file_format)
+    weights = read_weights(file)
     backbone = backbone_of(shapes_of(weights), file.name)
     header = expected_tensors(backbone)
     weights = _with_counters(header, weights)

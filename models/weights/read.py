@@ -14,9 +14,9 @@ import ml_dtypes
 import numpy as np
 
 from models.errors import CheckpointMismatch, EngineUnavailable
-from models.file_format import FileFormat, format_of
 from models.installs import torch_or_say_so
 from models.weights.arrays import Array, is_finite
+from models.weights.file_format import FileFormat, format_of
 from models.weights.pth import ForeignObject, NeedsTorch, NewerPickle, read_pth
 from models.weights.safetensors import read_safetensors
 
@@ -33,12 +33,11 @@ _FOREIGN = (
 _NEWER = "is pickled in a protocol that is not read safely; save it again without `pickle_protocol`"
 
 
-def read_weights(file: Path, file_format: FileFormat | None = None) -> dict[str, Array]:
+def read_weights(file: Path) -> dict[str, Array]:
     """Read the tensors of a checkpoint, and nothing but tensors.
 
     Args:
         file: A `.safetensors` or `.pth` file; its content decides, not its name.
-        file_format: What `format_of` said of it; None asks.
 
     Returns:
         Arrays by the published keys, without the prefixes of training tools, of the types they were
@@ -48,7 +47,7 @@ def read_weights(file: Path, file_format: FileFormat | None = None) -> dict[str,
         CheckpointMismatch: If the file is something else, cut short, or holds NaN or infinity.
         EngineUnavailable: If it is one for PyTorch, and that is not installed.
     """
-    file_format = file_format or format_of(file)
+    file_format = format_of(file)
     try:
         arrays = _read(file, file_format)
         if sum(array.size for array in arrays.values()) > _MOST_NUMBERS:
