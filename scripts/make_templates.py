@@ -13,21 +13,23 @@ from pathlib import Path
 from models.artifacts import replacing
 from models.catalog import CATALOG
 from models.templates.template import FOLDER, Form, template_file
-from scripts.command import need_torch, run_command
+from scripts.command import Unusable, need_torch, run_command
 
 _SIDES = (1024, 1024)  # of files of one's own
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse, make, print the size of each."""
-    need_torch()
-    from models.birefnet.backbones import BACKBONES
-    from models.export.make_template import make_template
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("backbones", nargs="*", metavar="BACKBONE", help="default: all")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="default: where they are kept")
     options = parser.parse_args(arguments)
+    need_torch()
+    from models.birefnet.backbones import BACKBONES
+    from models.export.make_template import make_template
+
+    if unknown := set(options.backbones) - set(BACKBONES):
+        raise Unusable(f"no backbone is called {unknown.pop()}; there are: {', '.join(BACKBONES)}")
     for backbone, height, width in wanted(options.backbones or list(BACKBONES)):
         for form in Form:
             file = options.folder / template_file(backbone, height, width, form).name
