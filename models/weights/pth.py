@@ -105,6 +105,15 @@ def _stored(content: Array, item: zipfile.ZipInfo) -> Array:
     return content[begin : begin + item.file_size]
 
 
+class _Dictionary(dict[Any, Any]):
+    """With plain keys only: of nested ones, the hash alone could take for ever."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if not isinstance(key, str | int | float | None):
+            raise TypeError("a key is no text and no number")
+        super().__setitem__(key, value)
+
+
 class _Instructions(dict[int, Any]):
     """Those of Python's own reader that dictionaries of tensors are written with."""
 
@@ -123,6 +132,7 @@ class _Reader(pickle._Unpickler):  # the one in C lets a memo take any size
     dispatch = _Instructions({code: pickle._Unpickler.dispatch[code] for code in _INSTRUCTIONS})
     # Attributes of a dictionary, such as its metadata: nobody asks for them.
     dispatch[pickle.BUILD[0]] = lambda self: self.stack.pop()
+    dispatch[pickle.EMPTY_DICT[0]] = lambda self: self.append(_Dictionary())
 
     def __init__(self, data: bytes, stored: Callable[[str], Array]) -> None:
         super().__init__(io.BytesIO(data))
@@ -141,8 +151,8 @@ class _Reader(pickle._Unpickler):  # the one in C lets a memo take any size
     def persistent_load(self, pid: Any) -> Array:
         """The numbers of a storage."""
         kind, dtype, key, _, _ = pid
-        if kind != "storage":
-            raise ForeignObject(kind)
+        if kind != "storage" or not isinstance(key, str):
+            raise ForeignObject("another kind of reference")
         data = self._stored(key)
         return data[: len(data) // dtype.itemsize * dtype.itemsize].view(dtype)
 
@@ -159,7 +169,7 @@ def _tensor(storage: Array, offset: int, size: Any, stride: Any, *_: Any) -> Arr
 
 
 _CALLS: dict[tuple[str, str], Callable[..., Any]] = {
-    ("collections", "OrderedDict"): lambda: {},
+    ("collections", "OrderedDict"): lambda: _Dictionary(),
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
     ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
 }

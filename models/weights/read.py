@@ -6,6 +6,8 @@ left to PyTorch, where that is installed: files from before its 1.6, archives pa
 
 from __future__ import annotations
 
+import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ _PREFIXES = ("module.", "_orig_mod.")
 _CONTAINERS = ("state_dict", "model")
 # Twice as many as the largest has: a few bytes can claim a shape that no memory holds.
 _MOST_NUMBERS = 1 << 29
+_NEWER_PICKLE = re.compile(r"Unsupported operand 14[0-9]|Unsupported operand 15[01]")
 _FOREIGN = (
     "holds Python objects beside its tensors, which are never loaded because they could run code; "
     "save `model.state_dict()` alone"
@@ -87,14 +90,14 @@ def _read(file: Path, file_format: FileFormat) -> dict[str, Array]:
 def _read_with_torch(file: Path, reason: str) -> dict[str, Array]:
     with torch_or_say_so(f"{file.name} {reason}, which only PyTorch reads"):
         import torch
-    from pickle import UnpicklingError
 
     try:
         # Of a stream torch does not judge by its name.
         with file.open("rb") as stream:
             content = torch.load(stream, map_location="cpu", weights_only=True)
-    except UnpicklingError as refused:
-        raise ForeignObject from refused
+    except pickle.UnpicklingError as refused:
+        newer = _NEWER_PICKLE.search(str(refused))
+        raise (NewerPickle if newer else ForeignObject) from refused
     tensors = _unwrap(content, torch.Tensor, file)
     arrays = {}
     for key, tensor in tensors.items():

@@ -16,6 +16,7 @@ from models.weights.arrays import Array, bytes_of, map_file
 
 _LENGTH_BYTES = 8
 _MOST_HEADER_BYTES = 4_000_000  # thirty times what the largest needs
+_MOST_SIDES = 8  # of a tensor; with more, the product alone could take for ever
 _TYPES = {
     "F64": np.float64,
     "F32": np.float32,
@@ -61,7 +62,7 @@ def _place(key: str, entry: Any, file: Path) -> tuple[int, int]:
     shape, (start, end) = entry["shape"], entry["data_offsets"]
     if entry["dtype"] not in _TYPES:
         raise CheckpointMismatch(f"{file.name} holds in {key} no plain tensor of real numbers")
-    if not all(type(n) is int and n >= 0 for n in (start, end, *shape)):
+    if len(shape) > _MOST_SIDES or not all(type(n) is int and n >= 0 for n in (start, end, *shape)):
         raise ValueError(f"{key} has a shape or a place that is no number")
     if end - start != math.prod(shape) * np.dtype(_TYPES[entry["dtype"]]).itemsize:
         raise ValueError(f"{key} has a place of another size than its shape")

@@ -280,9 +280,12 @@ def test_an_archive_that_was_packed_again_is_read_as_it_was(packing: int, tmp_pa
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-def test_a_pickle_of_a_later_protocol_is_told_from_one_with_objects(tmp_path: Path) -> None:
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "before-1.6"])
+def test_a_pickle_of_a_later_protocol_is_told_from_one_with_objects(
+    zipped: bool, tmp_path: Path
+) -> None:
     file = tmp_path / "given.pth"
-    torch.save(SMALL, file, pickle_protocol=4)
+    torch.save(SMALL, file, pickle_protocol=4, _use_new_zipfile_serialization=zipped)
     with pytest.raises(CheckpointMismatch, match="save it again without `pickle_protocol`"):
         read_weights(file)
 

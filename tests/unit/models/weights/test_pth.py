@@ -27,6 +27,9 @@ STORED = b"((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cp
 REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n"
 
 
+DOUBLED = b"K\x01\x85" + b"q\1h\1\x86" * 60  # each holds the one before twice
+
+
 def tensor(
     offset: bytes = b"K\0", size: bytes = b"K\x06\x85", stride: bytes = b"K\x01\x85"
 ) -> bytes:
@@ -151,6 +154,8 @@ def test_any_other_name_or_instruction_is_refused(
         + b"s",  # filled
         tensor() + b"K\0a",
         b"ccollections\nOrderedDict\n](K\x01K\x02e\x85R",  # with arguments, which it never has
+        DOUBLED + b"K\0s",  # a key of 2^60 numbers
+        tensor().replace(b"X\x01\0\0\x000", DOUBLED),
         b"t",  # no mark
         b"h\x07",  # not in the memo
         b"0",

@@ -83,6 +83,7 @@ def test_another_program_reads_what_is_written(tmp_path: Path) -> None:
         {"a": entry(0, 24, 6)},
         {"a": entry(0, 24, (2**40, 2**40))},
         {"a": entry(0, 2**70, (2**68,))},
+        {"a": entry(0, 24, [2**60] * 200_000)},
         {"a": {"dtype": "F32", "shape": [6]}},
         {"a": {"dtype": ["F32"], "shape": [6], "data_offsets": [0, 24]}},
         {"a": [0, 24]},
