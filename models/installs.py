@@ -14,8 +14,11 @@ TENSORRT_INSTALL = 'pip install ".[tensorrt]"'
 
 
 @contextmanager
-def torch_or_say_so() -> Iterator[None]:
-    """Turn the lack of PyTorch, which the base install has not, into what to install.
+def torch_or_say_so(why: str) -> Iterator[None]:
+    """Turn the lack of PyTorch, which the base install does not have, into what to install.
+
+    Args:
+        why: What it is needed for, as the beginning of a sentence.
 
     Raises:
         EngineUnavailable: If a module was not found within.
@@ -24,8 +27,7 @@ def torch_or_say_so() -> Iterator[None]:
         yield
     except ModuleNotFoundError as missing:
         raise EngineUnavailable(
-            f"a BiRefNet's checkpoint is read with PyTorch, and {missing.name} is not installed; "
-            f"run: {TORCH_INSTALL}"
+            f"{why}, and {missing.name} is not installed; run: {TORCH_INSTALL}"
         ) from missing
 
 

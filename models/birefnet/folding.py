@@ -5,6 +5,8 @@ Its keys are then no longer those of a checkpoint.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
@@ -27,13 +29,20 @@ def fold(network: nn.Module) -> None:
     Args:
         network: The network or a part of it, in eval mode; changed in place, its tensors are not.
     """
-    for module in list(network.modules()):
+    for module in network.modules():
         if isinstance(module, DeformableConv2d):
             module.join_predictors()
-        for name, norm in list(module.named_children()):
+    for parent, name, convolution, norm in list(norms(network)):
+        _fold_into(convolution, norm)
+        setattr(parent, name, nn.Identity())
+
+
+def norms(network: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Conv2d, nn.BatchNorm2d]]:
+    """Every batch norm: its parent, its name there, the convolution before it, and itself."""
+    for module in network.modules():
+        for name, norm in module.named_children():
             if isinstance(norm, nn.BatchNorm2d):
-                _fold_into(_convolution_before(name, module), norm)
-                setattr(module, name, nn.Identity())
+                yield module, name, _convolution_before(name, module), norm
 
 
 def _convolution_before(name: str, parent: nn.Module) -> nn.Conv2d:

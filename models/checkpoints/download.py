@@ -30,8 +30,6 @@ from models.checkpoints.hub import HUB_URL, address_of, ask_hub, is_commit
 from models.checkpoints.package_index import wheel_address
 from models.checkpoints.provenance import GIVEN, Provenance, read_provenance
 from models.errors import ChecksumMismatch, DownloadFailed
-from models.file_format import format_of
-from models.installs import torch_or_say_so
 from models.spec import HubSource, ModelSpec, Source, UrlSource, WheelSource
 
 _LOCK = ".lock"  # of a folder of checkpoints
@@ -95,16 +93,14 @@ def adopt(spec: ModelSpec, file: Path, folder: Path) -> Path:
         ChecksumMismatch: If it is not the file the catalogue describes.
         CheckpointMismatch: If it is no checkpoint of the model.
         DownloadFailed: If there is no such file, or the folder cannot be written.
-        EngineUnavailable: If its content cannot be checked for want of PyTorch.
+        EngineUnavailable: If it is one that only PyTorch reads, and that is not installed.
     """
     if not file.is_file():
         raise DownloadFailed(f"there is no file {file}")
     if spec.sha256 is None:
-        file_format = format_of(file)
-        with torch_or_say_so():
-            from models.birefnet.checkpoint import load_birefnet
+        from models.templates.check import read_birefnet  # ONNX, which a light model does without
 
-            load_birefnet(file, spec, file_format)
+        read_birefnet(file, spec)
     target = folder / f"{spec.name}{_suffix(spec) if spec.sha256 else file.suffix}"
     partial = target.with_name(f"{target.name}.adopting")
     with _in_words(folder), _alone_in(folder):

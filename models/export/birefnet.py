@@ -10,14 +10,17 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import onnx_ir as ir
 import torch
+from onnx_ir.passes import common as passes
+from onnxscript import optimizer
 from torch import Tensor
 
 from models.birefnet import BiRefNet
@@ -62,12 +65,24 @@ def export_birefnet(
     Raises:
         CheckpointError: If a weight is too large for float16.
     """
+    traced = trace(fold_copy(model, form, half=half), spec, sound=sound)
+    fold_constants(traced)
+    ir.save(traced, file)
+
+
+def fold_copy(model: BiRefNet, form: DeformForm, *, half: bool) -> BiRefNet:
+    """A network that computes the same from fewer weights, in the form it is to be traced in."""
     twin = _with_form(model, form)
     if half:
         to_half(twin)
     else:
         fold(twin)
-    wrapped = PictureMatting(twin, spec.mean, spec.std).eval()
+    return twin
+
+
+def trace(network: BiRefNet, spec: InputSpec, *, sound: bool) -> ir.Model:
+    """The graph of a network as the exporter writes it; its weights are initializers."""
+    wrapped = PictureMatting(network, spec.mean, spec.std).eval()
     # Two pictures: a batch of one would be taken for a constant.
     example = torch.zeros(2, spec.height, spec.width, 3, dtype=torch.uint8)
     with _quiet_exporter():
@@ -83,25 +98,44 @@ def export_birefnet(
             verbose=False,
             custom_translation_table={_OPERATOR: _deform_conv_node},
         )
-        assert program is not None  # noqa: S101  it is without a file
-        if not sound:
-            program.model.graph.outputs.pop()
-        _fold_constants(program.model)
-    program.save(file, external_data=False)
+    assert program is not None  # noqa: S101  it is without a file
+    if not sound:
+        program.model.graph.outputs.pop()
+    return program.model
 
 
-def _fold_constants(model: Any) -> None:
-    """Compute, in place, what follows from the weights alone, and drop what led there."""
-    from onnx_ir.passes import common
-    from onnxscript.optimizer import fold_constants
+def fold_constants(model: ir.Model, weights: Sequence[str] = ()) -> None:
+    """Compute, in place, what follows from constants alone, and drop what led there.
 
+    Args:
+        model: A graph.
+        weights: Initializers that are no constants meanwhile, whatever values they have now.
+    """
     # First, so that the two looks of the backbone go on sharing what is computed from its weights.
-    common.CommonSubexpressionEliminationPass()(model)
-    fold_constants(model, input_size_limit=_ANY_SIZE, output_size_limit=_ANY_SIZE)
-    common.LiftConstantsToInitializersPass()(model)
-    common.DeduplicateInitializersPass()(model)
-    common.RemoveUnusedNodesPass()(model)
-    common.ClearMetadataAndDocStringPass()(model)  # stack traces, with the paths of this machine
+    passes.CommonSubexpressionEliminationPass()(model)
+    with _as_inputs(model.graph, weights), _quiet_exporter():
+        optimizer.fold_constants(model, input_size_limit=_ANY_SIZE, output_size_limit=_ANY_SIZE)
+        passes.LiftConstantsToInitializersPass()(model)
+        passes.DeduplicateInitializersPass()(model)
+        passes.RemoveUnusedNodesPass()(model)
+    passes.ClearMetadataAndDocStringPass()(model)  # stack traces, with the paths of this machine
+    for value in model.graph.initializers.values():
+        value.metadata_props.clear()
+
+
+@contextmanager
+def _as_inputs(graph: ir.Graph, names: Sequence[str]) -> Iterator[None]:
+    values = [graph.initializers.pop(name) for name in names]
+    held = [value.const_value for value in values]
+    for value in values:
+        value.const_value = None
+        graph.inputs.append(value)
+    yield
+    for value, tensor in zip(values, held, strict=True):
+        graph.inputs.remove(value)
+        value.const_value = tensor
+        if value.uses():
+            graph.register_initializer(value)
 
 
 @torch.library.custom_op("birefnet::deform_conv2d", mutates_args=())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import onnx
@@ -10,13 +9,15 @@ import onnx
 from models.artifacts import CHECKPOINT_FILE, GRAPH_FILE, QUANTIZED_GRAPH_FILE
 from models.export.onnx import attach_uint8_io
 from models.export.quantize import quantize, read_calibration
-from models.file_format import FileFormat, format_of
+from models.installs import torch_or_say_so
 from models.spec import BiRefNetNetwork, ModelSpec, Precision
+from models.templates.check import BiRefNetWeights, read_birefnet
+from models.templates.fill import fill
+from models.templates.template import Form, read_template, template_file
+from models.weights.safetensors import write_safetensors
 
 
-def export(
-    checkpoint: Path, spec: ModelSpec, folder: Path, file_format: FileFormat | None = None
-) -> None:
+def export(checkpoint: Path, spec: ModelSpec, folder: Path) -> None:
     """Write what engines open.
 
     Args:
@@ -24,14 +25,15 @@ def export(
         spec: The model.
         folder: Where the files go, under the names `models.engine.ModelFiles` knows: the graph, the
             8-bit graph if the model keeps its picture in 8 bits, the tensors of a BiRefNet.
-        file_format: What `format_of` said of a BiRefNet's checkpoint; None asks.
 
     Raises:
         CheckpointError: If the file is not the model's.
-        ModuleNotFoundError: If PyTorch, which a BiRefNet is traced with, is not installed.
+        EngineUnavailable: If PyTorch is needed and not installed; see `write_graph`.
     """
     if isinstance(spec.network, BiRefNetNetwork):
-        _export_birefnet(checkpoint, spec, folder, file_format or format_of(checkpoint))
+        found = read_birefnet(checkpoint, spec)
+        write_graph(found, spec.input.height, spec.input.width, Form.OPERATOR, folder / GRAPH_FILE)
+        write_safetensors(found.tensors, folder / CHECKPOINT_FILE)
         return
     model = attach_uint8_io(checkpoint, spec)
     onnx.save(model, str(folder / GRAPH_FILE))
@@ -40,20 +42,26 @@ def export(
         onnx.save(quantized, str(folder / QUANTIZED_GRAPH_FILE))
 
 
-def _export_birefnet(
-    checkpoint: Path, spec: ModelSpec, folder: Path, file_format: FileFormat
-) -> None:
-    """Trace the network once, and keep its tensors for engines that run it directly."""
-    from safetensors.torch import save_file
+def write_graph(weights: BiRefNetWeights, height: int, width: int, form: Form, file: Path) -> None:
+    """Write the graph of a checkpoint, from the template of its backbone.
 
-    from models.birefnet.checkpoint import load_birefnet
-    from models.export.birefnet import export_birefnet
+    Args:
+        weights: The checkpoint.
+        height: Rows of the model input, in pixels.
+        width: Columns of the model input, in pixels.
+        form: Which graph.
+        file: Where it goes.
 
-    network = load_birefnet(checkpoint, spec, file_format)
-    export_birefnet(network, spec.input, folder / GRAPH_FILE)
-    if file_format is FileFormat.SAFETENSORS:
-        shutil.copyfile(checkpoint, folder / CHECKPOINT_FILE)
+    Raises:
+        CheckpointError: If a weight does not fit into the graph; see `fill`.
+        EngineUnavailable: If there is no template of that size, and no PyTorch to make one.
+    """
+    kept = template_file(weights.backbone, height, width, form)
+    if kept.is_file():
+        template = read_template(kept)
     else:
-        # The format takes one order in memory only; a training may have used another.
-        tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-        save_file(tensors, folder / CHECKPOINT_FILE)
+        with torch_or_say_so(f"there is no template of {height} x {width}, which PyTorch makes"):
+            from models.export.make_template import make_template
+
+            template = make_template(weights.backbone, height, width, form)
+    fill(template, weights.tensors, file)

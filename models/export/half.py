@@ -1,8 +1,8 @@
 """Exports a BiRefNet's checkpoint as the half-precision graph that TensorRT is built from.
 
-`python -m models.export.half CHECKPOINT HEIGHT WIDTH FILE PARENT`: in a process of its own, since
-PyTorch's memory should not stay in a service's; it ends with its parent. The reason of a failure
-goes to standard output as JSON.
+`python -m models.export.half CHECKPOINT HEIGHT WIDTH FILE PARENT`: in a process of its own, whose
+memory does not stay in a service's; it ends with its parent. The reason of a failure goes to
+standard output as JSON.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.catalog import IMAGENET_MEAN, IMAGENET_STD
-from models.installs import torch_or_say_so
-from models.spec import InputSpec
+from models.export.graphs import write_graph
+from models.templates.check import read_birefnet
+from models.templates.template import Form
 from models.worker import run_main, run_telling
 
 
@@ -27,15 +27,9 @@ def export_half(checkpoint: Path, height: int, width: int, file: Path) -> None:
 
     Raises:
         CheckpointError: If the file is no BiRefNet's, or a weight is too large for float16.
-        EngineUnavailable: If PyTorch or its exporter is not installed.
+        EngineUnavailable: If PyTorch is needed and not installed; see `write_graph`.
     """
-    with torch_or_say_so():
-        from models.birefnet.checkpoint import load_birefnet
-        from models.export.birefnet import DeformForm, export_birefnet
-
-        spec = InputSpec(height, width, IMAGENET_MEAN, IMAGENET_STD)
-        network = load_birefnet(checkpoint)
-        export_birefnet(network, spec, file, DeformForm.DECOMPOSED, half=True, sound=True)
+    write_graph(read_birefnet(checkpoint), height, width, Form.HALF, file)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,7 +1,7 @@
 """Registers a checkpoint in the BentoML model store: exported once, whoever asks.
 
-`python -m models.store.register FILE` is a child process of a service that must not hold PyTorch in
-its memory.
+`python -m models.store.register FILE` is a child process of a service, which keeps none of the
+memory that takes.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ from models.artifacts import GRAPH_VERSION, sha256_of
 from models.catalog import custom_birefnet, find
 from models.checkpoints.provenance import read_provenance
 from models.errors import CheckpointError
-from models.file_format import FileFormat, format_of
-from models.installs import torch_or_say_so
-from models.spec import BiRefNetNetwork, ModelSpec
+from models.spec import ModelSpec
 from models.store.entries import COMPLETE, new_entry
 from models.store.manifest import Manifest
 from models.store.registered import (
@@ -32,6 +30,9 @@ from models.store.registered import (
     open_entry,
     version_of,
 )
+from models.weights.arrays import shapes_of
+from models.weights.backbone import backbone_of
+from models.weights.read import read_weights
 from models.worker import run_main, run_telling
 
 LOCK_TIMEOUT_S = 600.0
@@ -46,13 +47,11 @@ class Checkpoint:
         file: The file.
         spec: The model it shall be registered as.
         sha256: Its hash.
-        file_format: Its format; None of a model that is published as a graph.
     """
 
     file: Path
     spec: ModelSpec
     sha256: str
-    file_format: FileFormat | None
 
 
 def identify(file: Path, name: str | None = None) -> Checkpoint:
@@ -66,19 +65,14 @@ def identify(file: Path, name: str | None = None) -> Checkpoint:
     Raises:
         CheckpointMismatch: If it is no checkpoint of any kind known here.
         ModelNotFound: If no model has that name.
-        EngineUnavailable: If that takes PyTorch, and it is not installed.
+        EngineUnavailable: If it is one that only PyTorch reads, and that is not installed.
     """
     sha256 = sha256_of(file)
     spec = find(name) if name is not None else catalogued(file, sha256)
     if spec is not None:
-        is_birefnet = isinstance(spec.network, BiRefNetNetwork)
-        return Checkpoint(file, spec, sha256, format_of(file) if is_birefnet else None)
-    file_format = format_of(file)
-    with torch_or_say_so():
-        from models.birefnet.checkpoint import backbone_of, read_state_dict
-
-        backbone = backbone_of(read_state_dict(file, file_format), file.name)
-    return Checkpoint(file, custom_birefnet(backbone), sha256, file_format)
+        return Checkpoint(file, spec, sha256)
+    backbone = backbone_of(shapes_of(read_weights(file)), file.name)
+    return Checkpoint(file, custom_birefnet(backbone), sha256)
 
 
 def register(checkpoint: Checkpoint) -> RegisteredModel:
@@ -92,7 +86,7 @@ def register(checkpoint: Checkpoint) -> RegisteredModel:
 
     Raises:
         CheckpointError: If the file is not the model's, or another registration does not end.
-        EngineUnavailable: If the file needs PyTorch, and that is not installed.
+        EngineUnavailable: If it is one that only PyTorch reads, and that is not installed.
     """
     spec, sha256 = checkpoint.spec, checkpoint.sha256
     if spec.sha256 not in (None, sha256):
@@ -118,9 +112,9 @@ def _export_into_store(checkpoint: Checkpoint) -> None:
     from models.export.graphs import export
 
     name, version = checkpoint.spec.name.lower(), version_of(checkpoint.sha256)
-    with torch_or_say_so(), new_entry(name, version, _LABELS) as stored:
+    with new_entry(name, version, _LABELS) as stored:
         folder = Path(stored.path)
-        export(checkpoint.file, checkpoint.spec, folder, checkpoint.file_format)
+        export(checkpoint.file, checkpoint.spec, folder)
         stored.info.metadata.update(_manifest(checkpoint, folder).as_metadata())
 
 

@@ -56,6 +56,6 @@ def test_a_weight_beyond_the_range_of_halves_is_told(
     state = make_state("pvt_v2_b0")
     name = next(key for key in state if key.endswith("patch_embed1.proj.weight"))
     state[name] = torch.full(state[name].shape, 1e6)
-    assert main([str(write(state, tmp_path)), "64", "64", str(tmp_path / "graph.onnx")]) == 1
+    assert main([str(write(state, tmp_path)), "1024", "1024", str(tmp_path / "graph.onnx")]) == 1
     assert "float16" in failure(capsys)
     assert not (tmp_path / "graph.onnx").exists()

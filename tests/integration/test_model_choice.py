@@ -146,7 +146,7 @@ def test_a_file_that_was_registered_as_it_is_and_damaged_in_the_store_is_registe
     assert choose(model="u2netp") == right
 
 
-def export_nothing(checkpoint: Path, spec: ModelSpec, folder: Path, file_format: object) -> None:
+def export_nothing(checkpoint: Path, spec: ModelSpec, folder: Path) -> None:
     """Leave an empty graph: what it would hold takes half a minute, and is not looked at."""
     (folder / "graph.onnx").write_bytes(b"")
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 from functools import cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from models.birefnet.backbones.swin_v1 import relative_position_index
 
 KEY_LISTS = Path(__file__).parents[1] / "data/birefnet"
 
@@ -23,9 +26,14 @@ def key_list(backbone: str) -> list[tuple[str, tuple[int, ...], str]]:
 
 
 def make_state(backbone: str) -> dict[str, Tensor]:
-    """Every tensor of a published checkpoint in its shape, over storage of one element."""
+    """Every tensor of a published checkpoint in its shape, over storage of one element.
+
+    But for those that are the same in all of them.
+    """
     return {
-        key: torch.zeros((), dtype=getattr(torch, dtype)).expand(shape)
+        key: relative_position_index(math.isqrt(shape[0]))
+        if key.endswith("relative_position_index")
+        else torch.zeros((), dtype=getattr(torch, dtype)).expand(shape)
         for key, shape, dtype in key_list(backbone)
     }
 

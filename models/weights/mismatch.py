@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from torch import Tensor
+from models.weights.arrays import Shape
 
 _SHOWN = 5
 _BATCH_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 
 
-def explain(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str | None:
+def explain(expected: Mapping[str, Shape], state: Mapping[str, Shape]) -> str | None:
     """Compare the keys and shapes of a checkpoint with the network's.
 
     Args:
-        expected: The network's own, of the checkpoint's backbone.
-        state: The checkpoint's.
+        expected: Shapes of the network's own, of the checkpoint's backbone.
+        state: Shapes of the checkpoint's.
 
     Returns:
         The rest of a sentence that begins with the checkpoint; None if they agree.
@@ -23,9 +23,9 @@ def explain(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str 
     missing = [key for key in expected if key not in state]
     unexpected = [key for key in state if key not in expected]
     misshapen = [
-        f"{key} is {list(state[key].shape)}, not {list(expected[key].shape)}"
+        f"{key} is {list(state[key])}, not {list(expected[key])}"
         for key in expected
-        if key in state and state[key].shape != expected[key].shape
+        if key in state and state[key] != expected[key]
     ]
     if not (missing or unexpected or misshapen):
         return None
@@ -47,7 +47,7 @@ def explain(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str 
     )
 
 
-def _is_of_early_2024(state: Mapping[str, Tensor]) -> bool:
+def _is_of_early_2024(state: Mapping[str, Shape]) -> bool:
     """Whether the decoder is the first published one.
 
     Source:
@@ -63,7 +63,7 @@ def _has(keys: Iterable[str], prefix: str) -> bool:
     return any(key.startswith(prefix) for key in keys)
 
 
-def _are_batch_norms(missing: Sequence[str], expected: Mapping[str, Tensor]) -> bool:
+def _are_batch_norms(missing: Sequence[str], expected: Mapping[str, Shape]) -> bool:
     """Whether all that is missing are parameters and statistics of whole batch norms."""
     modules = {key.rpartition(".")[0] for key in missing}
     return len(missing) == len(modules) * len(_BATCH_NORM) and all(

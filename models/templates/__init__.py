@@ -1,0 +1,1 @@
+"""Graphs of BiRefNets without their weights, and what puts the weights in; needs no PyTorch."""

@@ -1,0 +1,1 @@
+"""Reads checkpoints without PyTorch: arrays mapped from the file, and what they are weights of."""
