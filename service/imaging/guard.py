@@ -23,7 +23,7 @@ from service.errors import (
 )
 from service.imaging.colour import conversion_bytes
 from service.imaging.container import DECODER_FAULTS, ColourTags, PictureFile
-from service.imaging.exif import Exif, read_exif
+from service.imaging.exif import Exif
 from service.imaging.foreign import recognise
 from service.imaging.formats import SUPPORTED_NAMES, ImageFormat, is_clearly_no_image, sniff
 
@@ -130,7 +130,7 @@ def inspect(data: bytes, limits: ImageLimits, media_type: str | None = None) -> 
     _check_ratio(width * height * _BYTES_PER_PIXEL, file.frames, len(data), limits)
     _check_frames(file.frames, limits)
     _check_scans(width * height, file.scans, limits)
-    exif = read_exif(file.exif)
+    exif = file.exif
     if exif.orientation in _SIDEWAYS:
         width, height = height, width
     return ImageHeader(known, height, width, exif, file)
