@@ -11,6 +11,7 @@ from service.imaging.bmp import read_bmp
 from service.imaging.container import PictureFile
 from service.imaging.jpeg import read_jpeg
 from service.imaging.png import read_png
+from service.imaging.tiff import read_tiff
 from service.imaging.webp import read_webp
 
 _RIFF_HEADER_BYTES = 12
@@ -49,7 +50,11 @@ PNG = ImageFormat("PNG", ("image/png",), lambda head: head[:8] == png.SIGNATURE,
 WEBP = ImageFormat("WEBP", ("image/webp",), _is_webp, read_webp)
 BMP = ImageFormat("BMP", ("image/bmp", "image/x-ms-bmp"), lambda head: head[:2] == b"BM", read_bmp)
 
-READABLE = (JPEG, PNG, WEBP, BMP)
+TIFF = ImageFormat(
+    "TIFF", ("image/tiff",), lambda head: head[:4] in (b"II*\0", b"MM\0*"), read_tiff
+)
+
+READABLE = (JPEG, PNG, WEBP, BMP, TIFF)
 SUPPORTED_NAMES = [known.name for known in READABLE]
 
 # Media types of other kinds of file. What is none of these says nothing: clients declare nothing,
