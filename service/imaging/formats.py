@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from service.imaging import png
 from service.imaging.bmp import read_bmp
 from service.imaging.container import PictureFile
+from service.imaging.gif import read_gif
 from service.imaging.jpeg import read_jpeg
 from service.imaging.png import read_png
 from service.imaging.tiff import read_tiff
@@ -53,8 +54,9 @@ BMP = ImageFormat("BMP", ("image/bmp", "image/x-ms-bmp"), lambda head: head[:2] 
 TIFF = ImageFormat(
     "TIFF", ("image/tiff",), lambda head: head[:4] in (b"II*\0", b"MM\0*"), read_tiff
 )
+GIF = ImageFormat("GIF", ("image/gif",), lambda head: head[:6] in (b"GIF87a", b"GIF89a"), read_gif)
 
-READABLE = (JPEG, PNG, WEBP, BMP, TIFF)
+READABLE = (JPEG, PNG, WEBP, BMP, TIFF, GIF)
 SUPPORTED_NAMES = [known.name for known in READABLE]
 
 # Media types of other kinds of file. What is none of these says nothing: clients declare nothing,

@@ -344,9 +344,8 @@ def test_a_bomb_is_one_by_pixels_and_by_ratio() -> None:
     with pytest.raises(ImageBomb) as refused:
         inspect(flat, ImageLimits())
     assert refused.value.fields["ratio"] > 1000
-    huge = write_tiff(
-        make_samples(3), TiffLayout(tags={256: (4, (2**32 - 1,)), 257: (4, (2**32 - 1,))})
-    )
+    vast = (4, (2**32 - 1,))
+    huge = write_tiff(make_samples(3), TiffLayout(tags={256: vast, 257: vast, 278: vast}))
     with pytest.raises(ImageBomb):
         inspect(huge, ImageLimits())
 
