@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.imaging import png
+from service.imaging.avif import read_avif
 from service.imaging.bmp import read_bmp
 from service.imaging.container import PictureFile
 from service.imaging.gif import read_gif
@@ -16,7 +17,11 @@ from service.imaging.tiff import read_tiff
 from service.imaging.webp import read_webp
 
 _RIFF_HEADER_BYTES = 12
+_HEAD_BYTES = 64
 _JPEG_LS = b"\xff\xd8\xff\xf7"
+_AVIF_BRANDS = re.compile(rb"avif|avis")
+_HEIC_BRANDS = re.compile(rb"hei[cxms]|hev[cxms]")
+_NEUTRAL_BRANDS = (b"mif1", b"msf1")
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,24 @@ def _is_webp(head: bytes) -> bool:
     return head[:4] == b"RIFF" and head[8:_RIFF_HEADER_BYTES] == b"WEBP"
 
 
+def _is_heif(head: bytes, own: re.Pattern[bytes]) -> bool:
+    """By the brand, or where that only names the container, by those it is compatible with."""
+    if head[4:8] != b"ftyp":
+        return False
+    brand = head[8:12]
+    return own.match(brand) is not None or (
+        brand in _NEUTRAL_BRANDS and own.search(head[16:_HEAD_BYTES]) is not None
+    )
+
+
+def _is_avif(head: bytes) -> bool:
+    return _is_heif(head, _AVIF_BRANDS)
+
+
+def _is_heic(head: bytes) -> bool:
+    return _is_heif(head, _HEIC_BRANDS) and not _is_avif(head)
+
+
 JPEG = ImageFormat("JPEG", ("image/jpeg", "image/jpg"), _is_jpeg, read_jpeg)
 PNG = ImageFormat("PNG", ("image/png",), lambda head: head[:8] == png.SIGNATURE, read_png)
 WEBP = ImageFormat("WEBP", ("image/webp",), _is_webp, read_webp)
@@ -55,8 +78,9 @@ TIFF = ImageFormat(
     "TIFF", ("image/tiff",), lambda head: head[:4] in (b"II*\0", b"MM\0*"), read_tiff
 )
 GIF = ImageFormat("GIF", ("image/gif",), lambda head: head[:6] in (b"GIF87a", b"GIF89a"), read_gif)
+AVIF = ImageFormat("AVIF", ("image/avif",), _is_avif, read_avif)
 
-READABLE = (JPEG, PNG, WEBP, BMP, TIFF, GIF)
+READABLE = (JPEG, PNG, WEBP, BMP, TIFF, GIF, AVIF)
 SUPPORTED_NAMES = [known.name for known in READABLE]
 
 # Media types of other kinds of file. What is none of these says nothing: clients declare nothing,
@@ -72,7 +96,7 @@ _NO_IMAGE = re.compile(
 
 def sniff(data: bytes) -> ImageFormat | None:
     """The format these bytes begin like, or None."""
-    head = data[:_RIFF_HEADER_BYTES]
+    head = data[:_HEAD_BYTES]
     return next((known for known in READABLE if known.matches(head)), None)
 
 
