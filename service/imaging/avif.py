@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 from functools import partial
 
 import numpy as np
@@ -15,6 +14,7 @@ from service.imaging.av1 import Av1Picture, read_av1
 from service.imaging.heif import Coding, HeifFile, read_heif
 from service.imaging.heif_boxes import HeifItems, read_boxes
 from service.imaging.heif_properties import Nclx, size_of
+from service.imaging.heif_single import box, single_item
 
 # Threads are ours to count: an imaging thread decodes one picture.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
@@ -70,28 +70,5 @@ def _as_file(picture: Av1Picture, colours: Nclx) -> bytes:
     config = bytes(
         (0x81, picture.profile << 5, depth | picture.grey << 4 | across << 3 | down << 2, 0)
     )
-    numbers = struct.pack(
-        ">HHHB", colours.primaries, colours.transfer, colours.matrix, colours.full_range << 7
-    )
-    properties = (
-        _box(b"ispe", bytes(4) + struct.pack(">II", picture.width, picture.height))
-        + _box(b"av1C", config)
-        + _box(b"colr", b"nclx" + numbers)
-    )
-    uses = struct.pack(">IHB3B", 1, 1, 3, 1, 0x82, 3)
-    boxes = [
-        _box(b"hdlr", bytes(8) + b"pict" + bytes(13)),
-        _box(b"pitm", bytes(4) + struct.pack(">H", 1)),
-        _box(b"iinf", bytes(4) + struct.pack(">H", 1)
-             + _box(b"infe", struct.pack(">IHH4sB", 2 << 24, 1, 0, _CODED, 0))),
-        _box(b"iprp", _box(b"ipco", properties) + _box(b"ipma", bytes(4) + uses)),
-    ]  # fmt: skip
-    head = _box(b"ftyp", b"avif\0\0\0\0avifmif1")
-    at = len(head) + 12 + sum(map(len, boxes)) + 30 + 8
-    place = struct.pack(">IBBHHHHII", 0, 0x44, 0, 1, 1, 0, 1, at, len(picture.units))
-    meta = _box(b"meta", bytes(4) + b"".join(boxes) + _box(b"iloc", place))
-    return head + meta + _box(b"mdat", picture.units)
-
-
-def _box(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", 8 + len(body)) + kind + body
+    size = (picture.width, picture.height)
+    return single_item(b"avif", _CODED, size, box(b"av1C", config), colours, picture.units)

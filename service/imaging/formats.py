@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from service.imaging import png
 from service.imaging.avif import read_avif
@@ -66,7 +67,17 @@ def _is_avif(head: bytes) -> bool:
 
 
 def _is_heic(head: bytes) -> bool:
-    return _is_heif(head, _HEIC_BRANDS) and not _is_avif(head)
+    neutral = head[4:8] == b"ftyp" and head[8:12] in _NEUTRAL_BRANDS
+    return (neutral or _is_heif(head, _HEIC_BRANDS)) and not _is_avif(head)
+
+
+def _heic() -> tuple[ImageFormat, ...]:
+    """HEIC where its decoder is installed, which is an extra (`[heic]`)."""
+    if find_spec("pillow_heif") is None:
+        return ()
+    from service.imaging.heic import read_heic
+
+    return (ImageFormat("HEIC", ("image/heic", "image/heif"), _is_heic, read_heic),)
 
 
 JPEG = ImageFormat("JPEG", ("image/jpeg", "image/jpg"), _is_jpeg, read_jpeg)
@@ -80,7 +91,7 @@ TIFF = ImageFormat(
 GIF = ImageFormat("GIF", ("image/gif",), lambda head: head[:6] in (b"GIF87a", b"GIF89a"), read_gif)
 AVIF = ImageFormat("AVIF", ("image/avif",), _is_avif, read_avif)
 
-READABLE = (JPEG, PNG, WEBP, BMP, TIFF, GIF, AVIF)
+READABLE = (JPEG, PNG, WEBP, BMP, TIFF, GIF, AVIF, *_heic())
 SUPPORTED_NAMES = [known.name for known in READABLE]
 
 # Media types of other kinds of file. What is none of these says nothing: clients declare nothing,

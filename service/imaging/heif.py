@@ -21,6 +21,7 @@ from service.imaging.exif import Exif
 from service.imaging.heif_boxes import HeifItems
 from service.imaging.heif_properties import (
     Nclx,
+    aperture_of,
     colours_of,
     opacity_of,
     orientation_of,
@@ -94,6 +95,7 @@ class HeifFile:
     Attributes:
         frames: Pictures of a sequence; the one that stands for it is used.
         picture: The colours.
+        shown: First column and row, columns and rows of what is shown of it.
         opacity: The opacity, or None.
         associated: Whether it was multiplied into the colours.
         exif: Which way is up, by the format's own properties; those of EXIF do not count.
@@ -102,6 +104,7 @@ class HeifFile:
 
     frames: int
     picture: Mosaic
+    shown: tuple[int, int, int, int]
     opacity: Mosaic | None
     associated: bool
     exif: Exif
@@ -110,12 +113,12 @@ class HeifFile:
     @property
     def width(self) -> int:
         """Columns as stored."""
-        return self.picture.width
+        return self.shown[2]
 
     @property
     def height(self) -> int:
         """Rows as stored."""
-        return self.picture.height
+        return self.shown[3]
 
     @property
     def scans(self) -> int:
@@ -136,12 +139,15 @@ class HeifFile:
 
     def decode(self, data: bytes, check_deadline: CheckDeadline) -> StoredPixels:
         """Decode; see `PictureFile`."""
-        colours = self.picture.decode(check_deadline)
+        left, top, width, height = self.shown
+        place = np.s_[top : top + height, left : left + width]
+        colours = self.picture.decode(check_deadline)[place]
         if self.opacity is None:
-            return StoredPixels(colours)
-        alpha = self.opacity.decode(check_deadline)
-        if alpha.shape != (self.height, self.width):
+            return StoredPixels(np.ascontiguousarray(colours))
+        alpha = np.ascontiguousarray(self.opacity.decode(check_deadline)[place])
+        if alpha.ndim != 2:
             raise ValueError("opacity in colours")
+        colours = np.ascontiguousarray(colours)
         if self.associated:
             colours = colours.copy()
             unmultiply(colours, alpha)
@@ -167,7 +173,8 @@ def read_heif(data: bytes, items: HeifItems, coded: bytes, read_item: ReadItem) 
             "Unsupported file format: this is a film without a still picture. "
             "Please upload one of its pictures."
         )
-    nclx, profile = colours_of(data, items.properties_of(primary))
+    properties = items.properties_of(primary)
+    nclx, profile = colours_of(data, properties)
     picture = _mosaic(data, items, primary, coded, lambda item: read_item(data, items, item, nclx))
     alpha = opacity_of(data, items, primary)
     opacity = None
@@ -183,9 +190,10 @@ def read_heif(data: bytes, items: HeifItems, coded: bytes, read_item: ReadItem) 
     return HeifFile(
         frames=max(1, items.frames),
         picture=picture,
+        shown=aperture_of(data, properties, picture.width, picture.height),
         opacity=opacity,
         associated=alpha is not None and alpha in items.referred(b"prem", primary),
-        exif=Exif(orientation_of(data, items.properties_of(primary))),
+        exif=Exif(orientation_of(data, properties)),
         colour_tags=ColourTags(cicp=cicp, icc=profile),
     )
 

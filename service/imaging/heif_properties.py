@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
 
 import numpy as np
 
@@ -26,6 +28,8 @@ _ORIENTATIONS = {
     (3, 1, 2, 0): 7,
     (1, 3, 0, 2): 8,
 }
+# Coded pictures end with whole blocks, and what stands over is cut off.
+_BLOCK = 64
 _LAYERS = (b"a1op", b"lsel", b"a1lx")
 
 
@@ -66,6 +70,36 @@ def size_of(data: bytes, items: HeifItems, item: int) -> tuple[int, int]:
     if not width or not height:
         raise ValueError("no size")
     return width, height
+
+
+def aperture_of(
+    data: bytes, properties: list[Box], width: int, height: int
+) -> tuple[int, int, int, int]:
+    """First column and row, columns and rows of what is to be shown (clap).
+
+    Raises:
+        ValueError: If that is not inside the picture.
+        UnsupportedFormat: If more is cut off than what fills the last blocks: it would be decoded
+            although no limit counts it.
+    """
+    at = next((at for kind, at, _ in properties if kind == b"clap"), None)
+    if at is None:
+        return 0, 0, width, height
+    numbers = struct.unpack_from(">IIIIiIiI", data, at)
+    if not all(numbers[1::2]):
+        raise ValueError("a fraction of nothing")
+    columns, rows, right, down = map(Fraction, numbers[::2], numbers[1::2])
+    left = floor(right + (width - columns) / 2)
+    top = floor(down + (height - rows) / 2)
+    shown = (left, top, floor(columns), floor(rows))
+    if min(left, top) < 0 or left + shown[2] > width or top + shown[3] > height:
+        raise ValueError("an aperture outside the picture")
+    if width - shown[2] >= _BLOCK or height - shown[3] >= _BLOCK:
+        raise UnsupportedFormat(
+            "Unsupported file format: this picture is to be shown cropped, which is not done here. "
+            "Please save the part that is meant, or save it as PNG or JPEG."
+        )
+    return shown
 
 
 def colours_of(data: bytes, properties: list[Box]) -> tuple[Nclx | None, bytes | None]:
