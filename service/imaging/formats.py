@@ -1,4 +1,7 @@
-"""The picture formats we know, in one table: name, media types, magic, and who reads them."""
+"""The picture formats we know, in one table: name, media types, magic, and who reads them.
+
+GIF, TIFF, AVIF and HEIC are read as decision 9 says.
+"""
 
 from __future__ import annotations
 
@@ -52,23 +55,25 @@ def _is_webp(head: bytes) -> bool:
     return head[:4] == b"RIFF" and head[8:_RIFF_HEADER_BYTES] == b"WEBP"
 
 
-def _is_heif(head: bytes, own: re.Pattern[bytes]) -> bool:
-    """By the brand, or where that only names the container, by those it is compatible with."""
+def _brands(head: bytes) -> tuple[bytes, bytes]:
+    """The brand of an ISO base media file, and all it is compatible with; empty of any other."""
     if head[4:8] != b"ftyp":
-        return False
-    brand = head[8:12]
-    return own.match(brand) is not None or (
-        brand in _NEUTRAL_BRANDS and own.search(head[16:_HEAD_BYTES]) is not None
-    )
+        return b"", b""
+    return head[8:12], head[16 : min(int.from_bytes(head[:4], "big"), _HEAD_BYTES)]
 
 
 def _is_avif(head: bytes) -> bool:
-    return _is_heif(head, _AVIF_BRANDS)
+    """By its brand, or where that is not HEIC's, by one it is compatible with."""
+    own, compatible = _brands(head)
+    fits = _AVIF_BRANDS.search(compatible) is not None and _HEIC_BRANDS.match(own) is None
+    return _AVIF_BRANDS.match(own) is not None or fits
 
 
 def _is_heic(head: bytes) -> bool:
-    neutral = head[4:8] == b"ftyp" and head[8:12] in _NEUTRAL_BRANDS
-    return (neutral or _is_heif(head, _HEIC_BRANDS)) and not _is_avif(head)
+    """By its brand, which may only name the container, or by one it is compatible with."""
+    own, compatible = _brands(head)
+    fits = own in _NEUTRAL_BRANDS or _HEIC_BRANDS.search(own + b" " + compatible) is not None
+    return fits and not _is_avif(head)
 
 
 def _heic() -> tuple[ImageFormat, ...]:
@@ -93,6 +98,9 @@ AVIF = ImageFormat("AVIF", ("image/avif",), _is_avif, read_avif)
 
 READABLE = (JPEG, PNG, WEBP, BMP, TIFF, GIF, AVIF, *_heic())
 SUPPORTED_NAMES = [known.name for known in READABLE]
+_LISTED = ["WebP" if name == "WEBP" else name for name in SUPPORTED_NAMES]
+#: The formats in a sentence.
+SPOKEN_NAMES = f"{', '.join(_LISTED[:-1])} or {_LISTED[-1]}"
 
 # Media types of other kinds of file. What is none of these says nothing: clients declare nothing,
 # `application/octet-stream`, the wrong picture type and misspellings all the time.

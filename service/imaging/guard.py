@@ -25,7 +25,13 @@ from service.imaging.colour import conversion_bytes
 from service.imaging.container import DECODER_FAULTS, ColourTags, PictureFile
 from service.imaging.exif import Exif
 from service.imaging.foreign import recognise
-from service.imaging.formats import SUPPORTED_NAMES, ImageFormat, is_clearly_no_image, sniff
+from service.imaging.formats import (
+    SPOKEN_NAMES,
+    SUPPORTED_NAMES,
+    ImageFormat,
+    is_clearly_no_image,
+    sniff,
+)
 
 # Ours are the limits; Pillow's own would warn up to twice its number and speak first.
 Image.MAX_IMAGE_PIXELS = None
@@ -219,7 +225,7 @@ def _unsupported(
     if foreign is not None:
         return UnsupportedFormat(
             f"Unsupported file format: this is {foreign.name}, whatever it is called. "
-            "Please upload JPEG, PNG, WebP, or BMP.",
+            f"Please upload {SPOKEN_NAMES}.",
             supported_formats=SUPPORTED_NAMES,
             received_format=foreign.media_type,
         )
@@ -228,7 +234,7 @@ def _unsupported(
         UnsupportedFormat.public_message
         if known is None
         else f"Unsupported file format: the file was declared as {spoken}. "
-        f"It begins like a {known.name}; please send it as {known.media_types[0]}."
+        f"It begins like {known.name}; please send it as {known.media_types[0]}."
     )
     return UnsupportedFormat(detail, supported_formats=SUPPORTED_NAMES, received_format=spoken)
 

@@ -168,6 +168,8 @@ def read_heif(data: bytes, items: HeifItems, coded: bytes, read_item: ReadItem) 
         UnsupportedFormat: If it is of a rare kind that is not read.
     """
     primary = items.primary
+    if primary is None and not items.frames:
+        raise ValueError("no picture")
     if primary is None:
         raise UnsupportedFormat(
             "Unsupported file format: this is a film without a still picture. "

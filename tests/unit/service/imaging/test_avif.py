@@ -58,6 +58,12 @@ def make_rgba() -> U8Array:
     return np.dstack([make_array(), make_array()[..., 0]])
 
 
+def make_film(frames: int) -> bytes:
+    """A track of so many pictures."""
+    stsz = box(b"stsz", bytes(8), struct.pack(">I", frames))
+    return box(b"moov", box(b"trak", box(b"mdia", box(b"minf", box(b"stbl", stsz)))))
+
+
 def with_property(item: Item, *properties: bytes) -> Item:
     """An item with other properties in place of those of the same kind."""
     kinds = {one[4:8] for one in properties}
@@ -144,6 +150,42 @@ def test_a_profile_counts_more_than_numbers() -> None:
         item = with_property(coded_item(data), nclx_box(9, 16, 6))
         both = Item(item.kind, item.data, (*item.properties, box(b"colr", b"prof", profile)))
         assert np.array_equal(read(write_heif([both])).pixels, read(data).pixels)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_what_fills_the_last_blocks_is_cut_off(alpha: bool) -> None:
+    pixels = make_rgba() if alpha else make_array()
+    file = encode(pixels)
+    whole = np.asarray(open_image(file))
+    clap = box(b"clap", struct.pack(">IIIIiIiI", 200, 2, 90, 1, -12, 1, 2, 1))
+    items = [with_property(coded_item(file), clap, box(b"irot", b"\2"))]
+    references: list[Reference] = []
+    if alpha:
+        items.append(coded_item(file, 2))
+        references = [(b"auxl", 2, (1,))]
+    source = read(write_heif(items, references))
+    shown = whole[5:95, 2:102][::-1, ::-1]
+    assert np.array_equal(source.pixels, shown[..., :3])
+    if alpha:
+        assert np.array_equal(source.alpha, shown[..., 3])
+
+
+@pytest.mark.parametrize(
+    ("numbers", "error"),
+    [
+        ((128, 1, 32, 1, 0, 1, 0, 1), UnsupportedFormat),
+        ((100, 1, 90, 1, 20, 1, 0, 1), CorruptImage),
+        ((129, 1, 96, 1, 0, 1, 0, 1), CorruptImage),
+        ((128, 0, 96, 1, 0, 1, 0, 1), CorruptImage),
+    ],
+)
+def test_an_aperture_that_hides_a_picture_is_refused(
+    numbers: tuple[int, ...], error: type[ImageError]
+) -> None:
+    clap = box(b"clap", struct.pack(">IIIIiIiI", *numbers))
+    item = with_property(coded_item(encode(make_array())), clap)
+    with pytest.raises(error):
+        inspect(write_heif([item]), LIMITS)
 
 
 def test_of_a_sequence_the_still_picture_is_read() -> None:
@@ -250,7 +292,7 @@ def test_layers_and_strange_matrices_are_refused_by_name(layer: bytes) -> None:
 
 
 def test_a_film_alone_is_refused_by_name() -> None:
-    film = box(b"ftyp", b"avis", bytes(4), b"avis") + box(b"moov")
+    film = box(b"ftyp", b"avis", bytes(4), b"avis") + make_film(5)
     with pytest.raises(UnsupportedFormat, match="a film without a still picture"):
         inspect(film, LIMITS)
 
@@ -269,9 +311,7 @@ def test_limits_are_those_of_every_format() -> None:
     item = coded_item(save(Image.new("RGB", (7000, 4000)), "AVIF", speed=10))
     with pytest.raises(ImageBomb):
         inspect(write_heif([item]), ImageLimits())
-    stsz = box(b"stsz", bytes(8), struct.pack(">I", 101))
-    track = box(b"trak", box(b"mdia", box(b"minf", box(b"stbl", stsz))))
-    data = write_heif([coded_item(encode(make_noise(64, 64)))], more=box(b"moov", track))
+    data = write_heif([coded_item(encode(make_noise(64, 64)))], more=make_film(101))
     with pytest.raises(AnimatedImage):
         inspect(data, LIMITS)
 
@@ -306,7 +346,7 @@ def test_an_avif_cut_short_is_corrupt(kept: float) -> None:
     [
         box(b"meta", bytes(4), box(b"free") * 1_000_000),
         box(b"meta", bytes(4), struct.pack(">I", 4) + b"free"),
-        box(b"meta", bytes(4), box(b"pitm", bytes(4), b"\0\1"), box(b"iinf", bytes(4), b"\xff" * 2)),
+        box(b"meta", bytes(4), box(b"pitm", bytes(4), b"\0\1"), box(b"iinf", bytes(4), b"\xff")),
         box(b"meta", bytes(4), box(b"iloc", b"\2\0\0\0\0\0", b"\xff" * 4, bytes(9_000_000))),
         box(b"meta", bytes(4), box(b"iloc", b"\1\0\0\0\0\0\0\1\0\1\0\0\0\0", b"\xff" * 2)),
         box(b"meta", bytes(4), box(b"iref", bytes(4), box(b"dimg", b"\0\1\xff\xff"))),
