@@ -77,12 +77,11 @@ def write_heif(
         brand: Which kind of file it says it is.
         more: Boxes behind all others.
     """
-    properties = [one for item in items for one in item.properties]
-    uses, entries, at = b"", b"", 0
+    properties = list(dict.fromkeys(one for item in items for one in item.properties))
+    uses, entries = b"", b""
     for number, item in enumerate(items, 1):
-        own = bytes(range(at + 1, at + 1 + len(item.properties)))
+        own = bytes(1 + properties.index(one) for one in item.properties)
         uses += struct.pack(">HB", number, len(own)) + own
-        at += len(own)
         infe = struct.pack(">IHH4sB", 2 << 24, number, 0, item.kind, 0)
         entries += box(b"infe", infe)
     n = len(items)
