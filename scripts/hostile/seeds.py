@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
+@cache
 def make_seeds() -> dict[str, bytes]:
     """All of them by name; the same every time."""
     newer = {**tiff_seeds(), **gif_seeds(), **avif_seeds(), **heic_seeds()}

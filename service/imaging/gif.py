@@ -15,6 +15,7 @@ from PIL import Image
 from models.arrays import U8Array
 from service.imaging.container import CheckDeadline, ColourTags, StoredPixels, WatchedBytes
 from service.imaging.exif import Exif
+from service.imaging.samples import by_palette
 
 _HEADER_BYTES = 13
 _EXTENSION, _FRAME, _TRAILER = 0x21, 0x2C, 0x3B
@@ -106,7 +107,7 @@ class GifFile:
         """Decode; see `PictureFile`. What the first frame leaves of the canvas is transparent."""
         first = self.first
         indices = _indices(data, first, check_deadline)
-        colours = np.take(first.palette, indices, axis=0)
+        colours = by_palette(indices, first.palette)
         alpha = None
         if first.transparent is not None:
             opacity = np.full(256, 255, np.uint8)

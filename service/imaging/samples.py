@@ -1,4 +1,4 @@
-"""What several formats do to samples: make 8 bits of 16, take opacity out of colours."""
+"""What several formats do to samples: 8 bits of 16, palettes, opacity taken out."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ def eight_bits(levels: U16Array) -> U8Array:
     return np.asarray(cv2.convertScaleAbs(levels, alpha=255 / 65535), np.uint8).reshape(
         levels.shape
     )
+
+
+def by_palette(indices: U8Array, palette: U8Array) -> U8Array:
+    """Colours ``[H, W, 3]`` of indices ``[H, W]``; all of them must be in the palette."""
+    colours = np.empty((*indices.shape, 3), np.uint8)
+    for top in range(0, len(indices), _STRIP_ROWS):  # NumPy makes 8 bytes of an index
+        colours[top : top + _STRIP_ROWS] = palette[indices[top : top + _STRIP_ROWS]]
+    return colours
 
 
 def unmultiply(colours: U8Array, alpha: U8Array) -> None:

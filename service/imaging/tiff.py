@@ -15,7 +15,7 @@ from models.arrays import U8Array, U16Array
 from service.imaging import tiff_tags as tags
 from service.imaging.container import CheckDeadline, ColourTags, StoredPixels
 from service.imaging.exif import Exif, read_exif
-from service.imaging.samples import eight_bits, unmultiply
+from service.imaging.samples import by_palette, eight_bits, unmultiply
 from service.imaging.tiff_kinds import PALETTE, WHITE_IS_ZERO, YCBCR, TiffKind, kind_of, refuse
 from service.imaging.tiff_pieces import JPEG, PLAIN, Pieces, jpeg_tables
 from service.imaging.tiff_tags import BYTE_ORDER, Directory, count_pages
@@ -129,7 +129,7 @@ class TiffFile:
             alpha = np.asarray(cv2.extractChannel(stored, n), np.uint8)
         if self.palette is not None:
             indices = np.minimum(stored[..., 0], len(self.palette) - 1)
-            return StoredPixels(np.take(self.palette, indices, axis=0), alpha)
+            return StoredPixels(by_palette(indices, self.palette), alpha)
         colours = stored[..., 0] if n == 1 else np.ascontiguousarray(stored[..., :n])
         if n == 1:
             colours = np.asarray(cv2.LUT(np.ascontiguousarray(colours), self._greys()), np.uint8)

@@ -11,11 +11,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scripts.hostile.tiff_files import (
+    DEFLATE,
+    GREY,
+    JPEG,
+    LZW,
+    RGB,
+    YCBCR,
+    TiffLayout,
+    write_tiff,
+)
 from service.imaging.guard import ImageLimits, inspect
 from tests.support.pictures import make_png, png_chunk, save, with_orientation
 
 HEIGHT, WIDTH = 1500, 2000
-LIMITS = ImageLimits(max_ratio=1e9)
+LIMITS = ImageLimits(max_ratio=1e9, max_bytes=10**9)
 
 # tracemalloc does not see what C libraries allocate; the kernel's high-water mark does.
 MEASURE = """
@@ -32,7 +42,7 @@ grown = {}
 for round in range(2):  # the first time, libraries load
     for name in sys.argv[1:]:
         data = open(name, "rb").read()
-        header = inspect(data, ImageLimits(max_ratio=1e9))
+        header = inspect(data, ImageLimits(max_ratio=1e9, max_bytes=10**9))
         return_freed_memory()
         open("/proc/self/clear_refs", "w").write("5")
         before = resident("VmRSS")
@@ -74,6 +84,32 @@ def make_files() -> dict[str, bytes]:
         "webp": save(colour, "WEBP", method=0),
         "webp with alpha": save(make_smooth("RGBA"), "WEBP", method=0),
         "bmp": save(colour, "BMP"),
+        **make_tiffs(),
+        "gif": save(colour.quantize(64, method=Image.Quantize.FASTOCTREE), "GIF"),
+        "gif with a transparent index": save(
+            colour.quantize(64, method=Image.Quantize.FASTOCTREE), "GIF", transparency=3
+        ),
+        "avif": save(colour, "AVIF", speed=10),
+        "avif of full colour with alpha": save(
+            make_smooth("RGBA"), "AVIF", speed=10, subsampling="4:4:4"
+        ),
+    }
+
+
+def make_tiffs() -> dict[str, bytes]:
+    rgba = np.asarray(make_smooth("RGBA"))
+    deep = rgba.astype(np.uint16) * 257
+    opacity = {338: (3, (1,))}
+    return {
+        "tiff in strips": write_tiff(rgba[..., :3], TiffLayout(RGB, LZW, rows=16)),
+        "tiff in one strip": write_tiff(rgba[..., :3], TiffLayout(RGB, LZW)),
+        "tiff of 16 bits in one strip": write_tiff(deep, TiffLayout(RGB, LZW, ">", tags=opacity)),
+        "tiff of 16 bits, deflated": write_tiff(deep, TiffLayout(RGB, DEFLATE, ">", tags=opacity)),
+        "tiff in tiles": write_tiff(deep, TiffLayout(RGB, DEFLATE, tile=(256, 256), planar=True)),
+        "tiff of 8 jpegs": write_tiff(rgba[..., :3], TiffLayout(YCBCR, JPEG, rows=200)),
+        "tiff of one jpeg": write_tiff(rgba[..., :3], TiffLayout(YCBCR, JPEG)),
+        "plain tiff": write_tiff(rgba[..., :3], TiffLayout(RGB)),
+        "tiff of one bit": write_tiff(rgba[..., :1] >> 7, TiffLayout(GREY, DEFLATE, bits=1)),
     }
 
 
