@@ -17,7 +17,7 @@ from service.imaging.container import CheckDeadline, ColourTags, StoredPixels
 from service.imaging.exif import Exif, read_exif
 from service.imaging.samples import by_palette, eight_bits, unmultiply
 from service.imaging.tiff_kinds import PALETTE, WHITE_IS_ZERO, YCBCR, TiffKind, kind_of, refuse
-from service.imaging.tiff_pieces import JPEG, PLAIN, Pieces, jpeg_tables
+from service.imaging.tiff_pieces import BATCH_BYTES, JPEG, PLAIN, Pieces, jpeg_tables
 from service.imaging.tiff_tags import BYTE_ORDER, Directory, count_pages
 
 _CAMERA_MARK = (8, b"CR")
@@ -29,7 +29,7 @@ _MOST_PADDED, _PADDED_IS_SMALL = 4, 4_194_304
 _MAX_TABLES_BYTES = 4096
 _MAX_PROFILE_BYTES = 8 * 1024 * 1024
 _STRIP_ROWS = 128
-_WORK_BYTES = 16 * 1024 * 1024
+_WORK_BYTES = 8 * 1024 * 1024
 # What one piece is held in: the decoder's picture, and copies of it.
 _COPIES = 3
 
@@ -73,10 +73,10 @@ class TiffFile:
 
     @property
     def decode_bytes(self) -> int:
-        """The samples, the colours and opacity made of them, and one piece."""
+        """The samples, the colours and opacity made of them, and what is unpacked at once."""
         used = len(self.kind.used) * self.width * self.height
         apart = used if self.kind.alpha is not None else 0
-        piece = self.pieces.height * self.pieces.row_bytes
+        piece = max(self.pieces.height * self.pieces.row_bytes, BATCH_BYTES)
         copies = 0 if self.kind.compression == PLAIN else _COPIES
         by_palette = self.stored_bytes if self.palette is not None else 0
         return used + apart + by_palette + copies * piece + _WORK_BYTES

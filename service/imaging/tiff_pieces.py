@@ -24,8 +24,8 @@ from service.imaging.container import CheckDeadline
 from service.imaging.jpeg import JpegFile, read_jpeg
 
 PLAIN, LZW, JPEG, DEFLATE, OLD_DEFLATE, PACK_BITS = 1, 5, 7, 8, 32946, 32773
-# What libtiff unpacks at once; the clock is asked in between.
-_BATCH_BYTES = 4 * 1024 * 1024
+#: What libtiff unpacks at once, or more where a piece has more; the clock is asked in between.
+BATCH_BYTES = 4 * 1024 * 1024
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _PROGRESSIVE = 0xC2
 _CMYK_COMPONENTS = 4
@@ -108,7 +108,7 @@ class Pieces:
     ) -> Iterator[tuple[int, U8Array]]:
         """Some pieces at a time, as strips of one picture in grey."""
         per_plane = self.across * self.down
-        per_batch = max(1, _BATCH_BYTES // (self.height * self.row_bytes))
+        per_batch = max(1, BATCH_BYTES // (self.height * self.row_bytes))
         for plane_starts in range(0, len(self.at), per_plane):
             plane_ends = plane_starts + per_plane
             for first in range(plane_starts, plane_ends, per_batch):
