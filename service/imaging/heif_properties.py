@@ -30,6 +30,8 @@ _ORIENTATIONS = {
 }
 # Coded pictures end with whole blocks, and what stands over is cut off.
 _BLOCK = 64
+# Pictures that go with one: its opacity, depth, gain map.
+_MAX_HELPERS = 16
 _LAYERS = (b"a1op", b"lsel", b"a1lx")
 
 
@@ -118,7 +120,7 @@ def colours_of(data: bytes, properties: list[Box]) -> tuple[Nclx | None, bytes |
 
 def opacity_of(data: bytes, items: HeifItems, primary: int) -> int | None:
     """The item that is the opacity of the picture."""
-    for item in items.referring(b"auxl", primary):
+    for item in items.referring(b"auxl", primary)[:_MAX_HELPERS]:
         for kind, at, end in items.properties_of(item):
             if kind == b"auxC" and data[at + 4 : end].split(b"\0", 1)[0] in _OPACITIES:
                 return item

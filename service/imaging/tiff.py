@@ -88,6 +88,7 @@ class TiffFile:
             plane, y, x = self.pieces.place(number)
             targets = self._targets(plane)
             for top in range(0, min(len(rows), self.height - y), _STRIP_ROWS):
+                check_deadline()
                 samples = self._samples(rows[top : top + _STRIP_ROWS])[: self.height - y - top]
                 self._lay(samples, stored[y + top :, x:], targets)
         check_deadline()

@@ -20,8 +20,8 @@ _ENTRY_BYTES = 12
 _MAX_ENTRIES = 4096
 _BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1}
 _NUMBERS = {1: "B", 3: "H", 4: "I"}
-# Pages are not read on when there are many more than anybody takes.
-_MAX_PAGES = 1000
+# More than anybody takes; smaller copies count here.
+_MAX_DIRECTORIES = 1000
 _REDUCED = 1
 
 
@@ -68,10 +68,13 @@ class Directory:
         return next(iter(self.numbers(tag, 1)), default)
 
     def raw(self, tag: int, most: int) -> bytes | None:
-        """The bytes of a tag; None where it is not there, or has more than so many."""
+        """The bytes of a tag; None where they are not all there, or more than so many."""
         if tag not in self._entries:
             return None
-        kind, count, at = self._place(tag)
+        try:
+            kind, count, at = self._place(tag)
+        except (ValueError, struct.error):
+            return None
         size = count * _BYTES_OF_TYPE[kind]
         return self._data[at : at + size] if size <= most else None
 
@@ -91,8 +94,9 @@ def count_pages(data: bytes, order: str, at: int) -> int:
 
     A chain that comes back to itself, or leaves the file, ends there.
     """
-    pages, seen = 0, set()
-    while 8 <= at <= len(data) - 2 and at not in seen and pages < _MAX_PAGES:
+    pages = 0
+    seen: set[int] = set()
+    while 8 <= at <= len(data) - 2 and at not in seen and len(seen) < _MAX_DIRECTORIES:
         seen.add(at)
         (count,) = struct.unpack_from(order + "H", data, at)
         end = at + 2 + count * _ENTRY_BYTES

@@ -377,6 +377,16 @@ def test_a_bitstream_of_nothing_is_corrupt(units: bytes) -> None:
         read(write_heif([Item(item.kind, units, item.properties)]))
 
 
+def test_thousands_of_helpers_are_not_asked() -> None:
+    item = coded_item(encode(make_array()))
+    helper = Item(b"av01", b"", tuple(box(b"free", bytes((i,))) for i in range(200)))
+    items = [item, helper]
+    references: list[Reference] = [(b"auxl", 2, (1,))] * 19_000
+    started = time.process_time()
+    assert read(write_heif(items, references)).alpha is None
+    assert time.process_time() - started < 0.5
+
+
 def test_the_end_of_the_time_comes_through() -> None:
     data, _ = make_grid()
     asked = []

@@ -326,6 +326,30 @@ def test_a_chain_of_pages_that_comes_back_ends() -> None:
     assert inspect(bytes(data), LIMITS).file.frames == 1
 
 
+def test_a_damaged_note_does_not_cost_the_picture() -> None:
+    samples = make_samples(3)
+    notes: list[dict[int, Any]] = [{34675: (7, b"garbage" * 30)}, {34665: (4, (2**32 - 1,))}]
+    for tags in notes:
+        data = write_tiff(samples, TiffLayout(tags=tags))
+        assert np.array_equal(read(data).pixels, samples)
+    data = bytearray(write_tiff(samples, TiffLayout(tags={34675: (7, b"profile" * 30)})))
+    at = data.index(struct.pack("<HH", 34675, 7))
+    data[at + 8 : at + 12] = b"\xff" * 4
+    assert np.array_equal(read(bytes(data)).pixels, samples)
+
+
+def test_a_million_smaller_copies_are_not_followed() -> None:
+    data = write_tiff(make_samples(3), TiffLayout())
+    (at,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, at)
+    copy = struct.pack("<HHHII", 1, 254, 4, 1, 1)
+    chain = b"".join(copy + struct.pack("<I", len(data) + 18 * (i + 1)) for i in range(500_000))
+    data = data[: at + 2 + 12 * count] + struct.pack("<I", len(data)) + data[at + 6 + 12 * count :]
+    started = time.process_time()
+    assert inspect(data + chain, LIMITS).file.frames == 1
+    assert time.process_time() - started < 0.5
+
+
 def test_more_than_100_pages_are_refused_at_once() -> None:
     data = write_tiff(make_samples(3), TiffLayout())
     (at,) = struct.unpack_from("<I", data, 4)
