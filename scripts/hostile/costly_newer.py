@@ -61,6 +61,7 @@ _AVIF = {
     "across": (1, 1, 60),
     "down": (1, 1, 60),
     "numbers": (0, 0, 1),
+    "padding": (0, 0, 400_000),  # which makes a flat picture no bomb
 }
 # AV1 is slow to write. A tile of this size is repeated as the cells of a grid.
 _MOST_CODED = 4_000_000
@@ -121,8 +122,12 @@ def avif_recipes() -> list[Recipe]:
     full = varied(grids, noise=255, quality=60)
     return [
         Recipe("avif", _avif, varied(_AVIF, width=2000, height=2000)),
-        Recipe("avif 8K", _avif, varied(_AVIF, noise=1, quality=30)),
-        Recipe("avif 8K with alpha", _avif, varied(_AVIF, noise=1, quality=30, alpha=1)),
+        Recipe("avif 8K", _avif, varied(_AVIF, noise=1, quality=30, padding=300_000)),
+        Recipe(
+            "avif 8K of BT.2020 with alpha",
+            _avif,
+            varied(_AVIF, noise=1, quality=30, padding=300_000, alpha=1, numbers=1),
+        ),
         Recipe("avif grid", _avif, varied(grids, noise=20, quality=50)),
         Recipe("avif grid, 10 MB", _avif, full),
         Recipe("avif grid, 10 MB, of BT.2020", _avif, varied(full, numbers=1)),
@@ -221,13 +226,15 @@ def _avif(n: Numbers) -> bytes:
     if n["numbers"]:
         kept = tuple(one for one in item.properties if one[4:8] != b"colr")
         item = Item(item.kind, item.data, (*kept, nclx_box(9, 16, 9)))
+    padding = box(b"free", bytes(n["padding"]))
     alpha = box(b"auxC", bytes(4), b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0")
     if across * down == 1:
         if not n["alpha"]:
-            return write_heif([item])
+            return write_heif([item], more=padding)
         grey = _coded(width, height, n["noise"], n["quality"], 3)
         clear = Item(grey.kind, grey.data, (*grey.properties, alpha))
-        return write_heif([item, clear], [(b"auxl", 2, (1,)), (b"prem", 1, (2,))])
+        references = [(b"auxl", 2, (1,)), (b"prem", 1, (2,))]
+        return write_heif([item, clear], references, more=padding)
     cells = max(1, min(across * down, 120, (MOST_BYTES - 30_000) // len(item.data)))
     down = max(1, cells // across)
     cells = across * down
