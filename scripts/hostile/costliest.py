@@ -26,6 +26,7 @@ from scripts.arguments import positive
 from scripts.command import run_command
 from scripts.hostile.cost_meter import CRASHED, KILLED, Cost, CostMeter
 from scripts.hostile.costly_jpegs import jpeg_recipes
+from scripts.hostile.costly_newer import avif_recipes, gif_recipes, tiff_recipes
 from scripts.hostile.costly_others import bmp_recipes, webp_recipes
 from scripts.hostile.costly_pngs import png_recipes
 from scripts.hostile.mutations import mutate
@@ -182,6 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
     stop_by_itself(options.minutes + _MARGIN_MINUTES)
     machine = describe_machine()
     known = [*jpeg_recipes(), *png_recipes(), *webp_recipes(), *bmp_recipes()]
+    known += [*tiff_recipes(), *gif_recipes(), *avif_recipes()]
     if options.only:
         known = [recipe for recipe in known if options.only in recipe.name]
     with (

@@ -9,10 +9,10 @@ from typing import Any
 
 from PIL import Image
 
+from scripts.hostile.drawing import encode
 from scripts.hostile.lut_profile import make_lut_profile
 from scripts.hostile.mutations import split
 from scripts.hostile.recipe import MOST_BYTES, SIDES, Numbers, Recipe, noise, varied
-from scripts.hostile.seeds import encode
 
 _COEFFICIENTS, _BITS = 63, 14
 _SEGMENTS = (

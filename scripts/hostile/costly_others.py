@@ -6,8 +6,9 @@ import struct
 
 from PIL import Image
 
+from scripts.hostile.drawing import encode
 from scripts.hostile.recipe import MOST_BYTES, SIDES, WIDTH, Numbers, Recipe, noise, varied
-from scripts.hostile.seeds import bmp_file, encode
+from scripts.hostile.seeds import bmp_file
 
 _MOST_PIXELS = 100_000_000  # of all frames: or their encoder would take gigabytes
 _WEBP = {

@@ -8,9 +8,10 @@ from functools import lru_cache
 
 from PIL import Image
 
+from scripts.hostile.drawing import encode
 from scripts.hostile.mutations import split
 from scripts.hostile.recipe import MOST_BYTES, SIDES, Numbers, Recipe, noise, varied
-from scripts.hostile.seeds import CHANNELS, DEPTHS, encode, png_chunk, png_file
+from scripts.hostile.seeds import CHANNELS, DEPTHS, png_chunk, png_file
 
 _CHUNKS = (
     b"tEXt",

@@ -39,7 +39,16 @@ _MAGICS = (
     b"%PDF-1.7\n",
 )
 # How our formats begin, and over how many bytes that goes.
-_OURS = ((PNG_MAGIC, 8), (b"\xff\xd8\xff", 3), (b"RIFF", 12), (b"BM", 2))
+_OURS = (
+    (PNG_MAGIC, 8),
+    (b"\xff\xd8\xff", 3),
+    (b"RIFF", 12),
+    (b"BM", 2),
+    (b"GIF8", 6),
+    (b"II*\0", 4),
+    (b"MM\0*", 4),
+)
+_BOXES_IN = {b"meta": 12, b"iprp": 8, b"ipco": 8, b"moov": 8, b"iinf": 14, b"iref": 12}
 _KEEP_MAGIC = 0.85
 _HEAD = 160  # bytes where most formats keep what they say of themselves
 
@@ -83,6 +92,10 @@ def split(data: bytes) -> list[bytes]:
             return 8 + length + length % 2
 
         return _split_by_length(data, 12, chunk)
+    if data[4:8] == b"ftyp":
+        return _split_boxes(data)
+    if data.startswith((b"II*\0", b"MM\0*")):
+        return _split_tiff(data)
     return [data[at : at + 16] for at in range(0, len(data), 16)]
 
 
@@ -225,6 +238,26 @@ def _split_by_length(data: bytes, start: int, length_at: Callable[[int], int]) -
         parts.append(data[at:end])
         at = end
     return [*parts, data[at:]] if at < len(data) else parts
+
+
+def _split_boxes(data: bytes) -> list[bytes]:
+    """Boxes; of those that hold boxes the head is a part, and each of these."""
+    parts, at = [], 0
+    while at + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        end = at + (_BOXES_IN.get(kind) or max(size, 8))
+        parts.append(data[at:end])
+        at = end
+    return [*parts, data[at:]] if at < len(data) else parts
+
+
+def _split_tiff(data: bytes) -> list[bytes]:
+    """The first directory entry by entry, and what is before and behind it."""
+    order = "<" if data.startswith(b"II") else ">"
+    at = min(struct.unpack_from(order + "I", data, 4)[0], len(data)) if len(data) >= 8 else 0
+    count = struct.unpack_from(order + "H", data, at)[0] if at + 2 <= len(data) else 0
+    starts = [0, at, *range(at + 2, min(at + 2 + 12 * count, len(data)) + 1, 12)]
+    return [data[a:b] for a, b in zip(starts, [*starts[1:], len(data)], strict=True)]
 
 
 def _split_jpeg(data: bytes) -> list[bytes]:

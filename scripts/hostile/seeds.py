@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
+from functools import cache
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, PngImagePlugin
 
 from models.arrays import U8Array
+from scripts.hostile.drawing import HEIGHT, WIDTH, encode, make_exif, picture, srgb_profile
+from scripts.hostile.newer_seeds import avif_seeds, gif_seeds, heic_seeds, tiff_seeds
 
-_WIDTH, _HEIGHT = 97, 71  # odd, so that rows of less than 8 bits a pixel need padding
 _PASSES = (
     (0, 0, 8, 8),
     (0, 4, 8, 8),
@@ -28,9 +29,11 @@ CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
+@cache
 def make_seeds() -> dict[str, bytes]:
     """All of them by name; the same every time."""
-    return {**_jpegs(), **_pngs(), **_webps(), **_bmps()}
+    newer = {**tiff_seeds(), **gif_seeds(), **avif_seeds(), **heic_seeds()}
+    return {**_jpegs(), **_pngs(), **_webps(), **_bmps(), **newer}
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:
@@ -44,61 +47,33 @@ def png_file(size: tuple[int, int], kind: int, depth: int, interlaced: int, *mor
     return b"".join((PNG_MAGIC, png_chunk(b"IHDR", header), *more, png_chunk(b"IEND", b"")))
 
 
-def encode(image: Image.Image, wanted: str, **options: Any) -> bytes:
-    """A picture as a file of a format of Pillow's."""
-    file = io.BytesIO()
-    image.save(file, wanted, **options)
-    return file.getvalue()
-
-
-def _picture(mode: str = "RGB") -> Image.Image:
-    """A bright disc on a ground that changes; its first pixel asks the fake engine for no time."""
-    y, x = np.mgrid[0:_HEIGHT, 0:_WIDTH]
-    disc = (x - _WIDTH / 2) ** 2 + (y - _HEIGHT / 2) ** 2 < (_HEIGHT / 3) ** 2
-    ground = np.stack([x * 2, y * 3, (x ^ y) + 60], axis=-1).astype(np.uint8)
-    colour = Image.fromarray(np.where(disc[..., None], (220, 190, 150), ground).astype(np.uint8))
-    if mode in ("RGBA", "LA"):
-        alpha = Image.fromarray(np.where(disc, 255, x).astype(np.uint8))
-        colour = colour.convert(mode[:-1] if mode == "LA" else "RGB")
-        colour.putalpha(alpha)
-        return colour
-    return colour.convert(mode)
-
-
-def _exif() -> Image.Exif:
-    exif = Image.Exif()
-    exif[0x0112], exif[0x010F] = 6, "Camera"
-    exif.get_ifd(0x8825)[1] = "N"
-    exif.get_ifd(0x8769)[0xA001] = 65535
-    return exif
-
-
-def _profile() -> bytes:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
 def _jpegs() -> dict[str, bytes]:
-    colour = _picture()
+    colour = picture()
     kinds: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
         "baseline": (colour, "JPEG", {}),
         "full-colour": (colour, "JPEG", {"subsampling": 0, "quality": 100}),
         "progressive": (colour, "JPEG", {"progressive": True}),
-        "grey": (_picture("L"), "JPEG", {}),
-        "grey-progressive": (_picture("L"), "JPEG", {"progressive": True}),
-        "cmyk": (_picture("CMYK"), "JPEG", {}),
-        "cmyk-progressive": (_picture("CMYK"), "JPEG", {"progressive": True}),
+        "grey": (picture("L"), "JPEG", {}),
+        "grey-progressive": (picture("L"), "JPEG", {"progressive": True}),
+        "cmyk": (picture("CMYK"), "JPEG", {}),
+        "cmyk-progressive": (picture("CMYK"), "JPEG", {"progressive": True}),
         "restart": (colour, "JPEG", {"restart_marker_blocks": 3}),
         "restart-progressive": (
             colour,
             "JPEG",
             {"restart_marker_rows": 1, "progressive": True},
         ),
-        "exif": (colour, "JPEG", {"exif": _exif()}),
-        "icc": (colour, "JPEG", {"icc_profile": _profile()}),
+        "exif": (colour, "JPEG", {"exif": make_exif()}),
+        "icc": (colour, "JPEG", {"icc_profile": srgb_profile()}),
         "all": (
             colour,
             "JPEG",
-            {"exif": _exif(), "icc_profile": _profile(), "comment": b"a word", "xmp": b"<x/>"},
+            {
+                "exif": make_exif(),
+                "icc_profile": srgb_profile(),
+                "comment": b"a word",
+                "xmp": b"<x/>",
+            },
         ),
         "mpo": (colour, "MPO", {"save_all": True, "append_images": [colour, colour]}),
     }
@@ -123,21 +98,21 @@ def _pngs() -> dict[str, bytes]:
     notes.add(b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000))
     notes.add(b"cICP", bytes((1, 13, 0, 1)))
     notes.add(b"tIME", struct.pack(">HBBBBB", 2026, 11, 27, 1, 2, 3))
-    extras = {"pnginfo": notes, "exif": _exif(), "icc_profile": _profile(), "dpi": (72, 72)}
-    frames = [_picture("RGBA").rotate(angle) for angle in (10, 20)]
+    extras = {"pnginfo": notes, "exif": make_exif(), "icc_profile": srgb_profile(), "dpi": (72, 72)}
+    frames = [picture("RGBA").rotate(angle) for angle in (10, 20)]
     return {
         **made,
-        "png-all": encode(_picture("RGBA"), "PNG", **extras),
-        "png-exif": encode(_picture(), "PNG", exif=_exif()),
-        "png-icc": encode(_picture("L"), "PNG", icc_profile=_profile()),
-        "png-animated": encode(_picture("RGBA"), "PNG", save_all=True, append_images=frames),
+        "png-all": encode(picture("RGBA"), "PNG", **extras),
+        "png-exif": encode(picture(), "PNG", exif=make_exif()),
+        "png-icc": encode(picture("L"), "PNG", icc_profile=srgb_profile()),
+        "png-animated": encode(picture("RGBA"), "PNG", save_all=True, append_images=frames),
     }
 
 
 def _png(kind: int, depth: int, interlaced: bool, clear: bool) -> bytes:
     """A PNG of any colour type and depth, its rows with every filter in turn."""
     channels = CHANNELS[kind]
-    y, x, c = np.mgrid[0:_HEIGHT, 0:_WIDTH, 0:channels]
+    y, x, c = np.mgrid[0:HEIGHT, 0:WIDTH, 0:channels]
     most = (1 << depth) - 1
     values = ((x * (c + 1) + 2 * y + 40 * c) * 257 // (1 if depth == 16 else 257)) & most
     rows = b"".join(
@@ -154,7 +129,7 @@ def _png(kind: int, depth: int, interlaced: bool, clear: bool) -> bytes:
     packed = zlib.compress(rows)
     half = len(packed) // 2
     chunks += [png_chunk(b"IDAT", packed[:half]), png_chunk(b"IDAT", packed[half:])]
-    return png_file((_WIDTH, _HEIGHT), kind, depth, interlaced, *chunks)
+    return png_file((WIDTH, HEIGHT), kind, depth, interlaced, *chunks)
 
 
 def _rows(values: np.ndarray[Any, Any], depth: int) -> bytes:
@@ -171,9 +146,9 @@ def _rows(values: np.ndarray[Any, Any], depth: int) -> bytes:
 
 
 def _webps() -> dict[str, bytes]:
-    colour, clear = _picture(), _picture("RGBA")
+    colour, clear = picture(), picture("RGBA")
     frames = [clear.rotate(angle) for angle in (10, 20, 30)]
-    extras = {"exif": _exif().tobytes(), "icc_profile": _profile(), "xmp": b"<x/>"}
+    extras = {"exif": make_exif().tobytes(), "icc_profile": srgb_profile(), "xmp": b"<x/>"}
     return {
         "webp-lossy": encode(colour, "WEBP"),
         "webp-lossless": encode(colour, "WEBP", lossless=True),
@@ -181,12 +156,12 @@ def _webps() -> dict[str, bytes]:
         "webp-lossless-alpha": encode(clear, "WEBP", lossless=True, exact=True),
         "webp-animated": encode(clear, "WEBP", save_all=True, append_images=frames),
         "webp-all": encode(clear, "WEBP", **extras),
-        "webp-lossy-exif": encode(colour, "WEBP", exif=_exif().tobytes()),
+        "webp-lossy-exif": encode(colour, "WEBP", exif=make_exif().tobytes()),
     }
 
 
 def _bmps() -> dict[str, bytes]:
-    colour = np.asarray(_picture())
+    colour = np.asarray(picture())
     grey = colour[..., 1]
     made = {
         f"bmp-{bits}": bmp_file(_packed_bmp(colour, grey, bits), bits) for bits in (1, 4, 8, 24, 32)
@@ -202,8 +177,8 @@ def _bmps() -> dict[str, bytes]:
         made[f"bmp-header-{size}"] = bmp_file(full, 32, 3, wide, size)
     made["bmp-rle8"] = bmp_file(_runs(grey), 8, 1)
     made["bmp-rle4"] = bmp_file(_runs(grey // 16 * 17), 4, 2)
-    made["bmp-top-down"] = bmp_file(_packed_bmp(colour, grey, 24), 24, height=-_HEIGHT)
-    core = struct.pack("<IHHHH", 12, _WIDTH, _HEIGHT, 1, 24)
+    made["bmp-top-down"] = bmp_file(_packed_bmp(colour, grey, 24), 24, height=-HEIGHT)
+    core = struct.pack("<IHHHH", 12, WIDTH, HEIGHT, 1, 24)
     pixels = _packed_bmp(colour, grey, 24)
     made["bmp-os2"] = struct.pack("<2sIII", b"BM", 26 + len(pixels), 0, 26) + core + pixels
     return made
@@ -231,8 +206,8 @@ def bmp_file(  # the fields of the header
     compression: int = 0,
     masks: bytes = b"",
     size: int = 40,
-    width: int = _WIDTH,
-    height: int = _HEIGHT,
+    width: int = WIDTH,
+    height: int = HEIGHT,
 ) -> bytes:
     """Coded pixels behind a BMP's header of so many bytes, and a palette where they need one."""
     colours = 1 << bits if bits <= 8 else 0

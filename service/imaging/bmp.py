@@ -18,6 +18,7 @@ from models.arrays import U8Array
 from service.errors import UnsupportedFormat
 from service.imaging.bmp_rle import unpack_rle
 from service.imaging.container import CheckDeadline, ColourTags, StoredPixels
+from service.imaging.exif import Exif
 
 _FILE_HEADER_BYTES = 14
 _OS2_1_HEADER_BYTES = 12
@@ -74,9 +75,9 @@ class BmpFile:
         return 1
 
     @property
-    def exif(self) -> bytes | None:
+    def exif(self) -> Exif:
         """A BMP has none."""
-        return None
+        return Exif()
 
     @property
     def stored_bytes(self) -> int:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from models.arrays import U8Array
+from service.imaging.exif import Exif
 
 #: Called often during long work; raises once the time is up.
 CheckDeadline = Callable[[], None]
@@ -86,8 +87,8 @@ class PictureFile(Protocol):
         """How often the decoder passes over the picture."""
 
     @property
-    def exif(self) -> bytes | None:
-        """EXIF data from its TIFF header on, unchecked."""
+    def exif(self) -> Exif:
+        """What EXIF data, or the format in its own way, says of how it is to be shown."""
 
     @property
     def colour_tags(self) -> ColourTags:

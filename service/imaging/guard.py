@@ -23,9 +23,15 @@ from service.errors import (
 )
 from service.imaging.colour import conversion_bytes
 from service.imaging.container import DECODER_FAULTS, ColourTags, PictureFile
-from service.imaging.exif import Exif, read_exif
+from service.imaging.exif import Exif
 from service.imaging.foreign import recognise
-from service.imaging.formats import SUPPORTED_NAMES, ImageFormat, is_clearly_no_image, sniff
+from service.imaging.formats import (
+    SPOKEN_NAMES,
+    SUPPORTED_NAMES,
+    ImageFormat,
+    is_clearly_no_image,
+    sniff,
+)
 
 # Ours are the limits; Pillow's own would warn up to twice its number and speak first.
 Image.MAX_IMAGE_PIXELS = None
@@ -130,7 +136,7 @@ def inspect(data: bytes, limits: ImageLimits, media_type: str | None = None) -> 
     _check_ratio(width * height * _BYTES_PER_PIXEL, file.frames, len(data), limits)
     _check_frames(file.frames, limits)
     _check_scans(width * height, file.scans, limits)
-    exif = read_exif(file.exif)
+    exif = file.exif
     if exif.orientation in _SIDEWAYS:
         width, height = height, width
     return ImageHeader(known, height, width, exif, file)
@@ -219,7 +225,7 @@ def _unsupported(
     if foreign is not None:
         return UnsupportedFormat(
             f"Unsupported file format: this is {foreign.name}, whatever it is called. "
-            "Please upload JPEG, PNG, WebP, or BMP.",
+            f"Please upload {SPOKEN_NAMES}.",
             supported_formats=SUPPORTED_NAMES,
             received_format=foreign.media_type,
         )
@@ -228,7 +234,7 @@ def _unsupported(
         UnsupportedFormat.public_message
         if known is None
         else f"Unsupported file format: the file was declared as {spoken}. "
-        f"It begins like a {known.name}; please send it as {known.media_types[0]}."
+        f"It begins like {known.name}; please send it as {known.media_types[0]}."
     )
     return UnsupportedFormat(detail, supported_formats=SUPPORTED_NAMES, received_format=spoken)
 

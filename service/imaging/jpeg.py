@@ -23,6 +23,7 @@ from models.arrays import U8Array
 from service.errors import UnsupportedFormat
 from service.imaging.colour import conversion_bytes
 from service.imaging.container import CheckDeadline, ColourTags, StoredPixels, WatchedBytes
+from service.imaging.exif import Exif, read_exif
 from service.imaging.jpeg_markers import JpegLayout, Scan, walk
 
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
@@ -60,7 +61,7 @@ class JpegFile:
     """The layout of a JPEG, with what `PictureFile` asks for."""
 
     layout: JpegLayout
-    exif: bytes | None
+    exif: Exif
     colour_tags: ColourTags
 
     @property
@@ -145,7 +146,7 @@ def read_jpeg(data: bytes) -> JpegFile:
     if not layout.scans or len(layout.components) not in _MODES:
         raise ValueError("no scan, or components of no known colour space")
     exif = None if layout.exif is None else data[layout.exif[0] : layout.exif[1]]
-    return JpegFile(layout, exif, ColourTags(icc=_profile(data, layout)))
+    return JpegFile(layout, read_exif(exif), ColourTags(icc=_profile(data, layout)))
 
 
 def _profile(data: bytes, layout: JpegLayout) -> bytes | None:

@@ -20,6 +20,7 @@ from models.arrays import U8Array, U16Array
 from service.errors import UnsupportedFormat
 from service.imaging.container import CheckDeadline, ColourTags, StoredPixels, WatchedBytes
 from service.imaging.encode import chunk
+from service.imaging.exif import Exif, read_exif
 
 Samples = U8Array | U16Array
 
@@ -83,9 +84,9 @@ class PngFile:
         return max(1, struct.unpack_from(">I", head)[0]) if len(head) == 8 else 1
 
     @property
-    def exif(self) -> bytes | None:
-        """EXIF data, wherever it stands."""
-        return self.notes.get(b"eXIf")
+    def exif(self) -> Exif:
+        """What EXIF says, wherever it stands."""
+        return read_exif(self.notes.get(b"eXIf"))
 
     @cached_property
     def colour_tags(self) -> ColourTags:
@@ -164,8 +165,7 @@ class PngFile:
 
     def _open(self, data: bytes, check_deadline: CheckDeadline) -> Image.Image:
         """The picture, opened by Pillow."""
-        file = self._without_notes(data)
-        return Image.open(WatchedBytes(file, check_deadline), formats=["PNG"])
+        return Image.open(WatchedBytes(self._without_notes(data), check_deadline), formats=["PNG"])
 
     def _without_notes(self, data: bytes, *but: bytes) -> bytes:
         """The same picture as a file without anything ancillary but these chunks."""

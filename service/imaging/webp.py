@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from service.imaging.container import CheckDeadline, ColourTags, StoredPixels, WatchedBytes
+from service.imaging.exif import Exif, read_exif
 
 _RIFF_HEADER_BYTES = 12
 _CHUNK_HEADER_BYTES = 8
@@ -63,7 +64,7 @@ class WebpFile:
         first: The first frame.
         x: Column of the canvas where the first frame begins.
         y: Row of the canvas where it begins.
-        exif: EXIF data.
+        exif: What EXIF says.
         colour_tags: The ICC profile.
     """
 
@@ -73,7 +74,7 @@ class WebpFile:
     first: Bitstream
     x: int
     y: int
-    exif: bytes | None
+    exif: Exif
     colour_tags: ColourTags
 
     @property
@@ -148,7 +149,8 @@ def read_webp(data: bytes) -> WebpFile:
     if corner[0] + first.width > width or corner[1] + first.height > height:
         raise ValueError("a frame beyond the canvas")
     tags = ColourTags(icc=notes.get(b"ICCP"))
-    return WebpFile(width, height, max(frames, 1), first, *corner, notes.get(b"EXIF"), tags)
+    exif = read_exif(notes.get(b"EXIF"))
+    return WebpFile(width, height, max(frames, 1), first, *corner, exif, tags)
 
 
 def _chunks(data: bytes, at: int, end: int) -> list[tuple[bytes, int, int]]:

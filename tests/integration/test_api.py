@@ -24,6 +24,7 @@ from service.http.app import EXPOSED_HEADERS
 from service.http.bodies import IntakeConfig
 from service.http.health import Requested
 from service.http.policies import PREFIX
+from service.imaging.formats import SUPPORTED_NAMES
 from service.removal.remover import RemoverConfig
 from tests.support.api import HEALTH, MAX_FILE_BYTES, REMOVE, Api, ApiParts, open_api
 from tests.support.matting import FakeMattingClient
@@ -216,7 +217,7 @@ class TestRefusals:
         assert response.status_code == 400
         assert "format" in body["detail"]
         assert "a PDF document" in body["detail"]
-        assert body["supported_formats"] == ["JPEG", "PNG", "WEBP", "BMP"]
+        assert body["supported_formats"] == SUPPORTED_NAMES
         assert body["received_format"] == "application/pdf"
 
     async def test_eleven_megabytes_are_413(self, api: Api) -> None:

@@ -5,17 +5,28 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from scripts.hostile.tiff_files import (
+    DEFLATE,
+    GREY,
+    JPEG,
+    LZW,
+    RGB,
+    YCBCR,
+    TiffLayout,
+    write_tiff,
+)
 from service.imaging.guard import ImageLimits, inspect
 from tests.support.pictures import make_png, png_chunk, save, with_orientation
 
 HEIGHT, WIDTH = 1500, 2000
-LIMITS = ImageLimits(max_ratio=1e9)
+LIMITS = ImageLimits(max_ratio=1e9, max_bytes=10**9)
 
 # tracemalloc does not see what C libraries allocate; the kernel's high-water mark does.
 MEASURE = """
@@ -32,7 +43,7 @@ grown = {}
 for round in range(2):  # the first time, libraries load
     for name in sys.argv[1:]:
         data = open(name, "rb").read()
-        header = inspect(data, ImageLimits(max_ratio=1e9))
+        header = inspect(data, ImageLimits(max_ratio=1e9, max_bytes=10**9))
         return_freed_memory()
         open("/proc/self/clear_refs", "w").write("5")
         before = resident("VmRSS")
@@ -77,9 +88,44 @@ def make_files() -> dict[str, bytes]:
     }
 
 
+def make_newer_files() -> dict[str, bytes]:
+    colour = make_smooth()
+    return {
+        **make_tiffs(),
+        "gif": save(colour.quantize(64, method=Image.Quantize.FASTOCTREE), "GIF"),
+        "gif with a transparent index": save(
+            colour.quantize(64, method=Image.Quantize.FASTOCTREE), "GIF", transparency=3
+        ),
+        "avif": save(colour, "AVIF", speed=10),
+        "avif of full colour with alpha": save(
+            make_smooth("RGBA"), "AVIF", speed=10, subsampling="4:4:4"
+        ),
+    }
+
+
+def make_tiffs() -> dict[str, bytes]:
+    rgba = np.asarray(make_smooth("RGBA"))
+    deep = rgba.astype(np.uint16) * 257
+    opacity = {338: (3, (1,))}
+    return {
+        "tiff in strips": write_tiff(rgba[..., :3], TiffLayout(RGB, LZW, rows=16)),
+        "tiff in one strip": write_tiff(rgba[..., :3], TiffLayout(RGB, LZW)),
+        "tiff of 16 bits in one strip": write_tiff(deep, TiffLayout(RGB, LZW, ">", tags=opacity)),
+        "tiff of 16 bits, deflated": write_tiff(deep, TiffLayout(RGB, DEFLATE, ">", tags=opacity)),
+        "tiff in tiles": write_tiff(deep, TiffLayout(RGB, DEFLATE, tile=(256, 256), planar=True)),
+        "tiff of 8 jpegs": write_tiff(rgba[..., :3], TiffLayout(YCBCR, JPEG, rows=200)),
+        "tiff of one jpeg": write_tiff(rgba[..., :3], TiffLayout(YCBCR, JPEG)),
+        "plain tiff": write_tiff(rgba[..., :3], TiffLayout(RGB)),
+        "tiff of one bit": write_tiff(rgba[..., :1] >> 7, TiffLayout(GREY, DEFLATE, bits=1)),
+    }
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_the_estimate_is_near_the_memory_that_decoding_takes(tmp_path: Path) -> None:
-    files = {tmp_path / f"{i}": (name, data) for i, (name, data) in enumerate(make_files().items())}
+@pytest.mark.parametrize("make", [make_files, make_newer_files])
+def test_the_estimate_is_near_the_memory_that_decoding_takes(
+    make: Callable[[], dict[str, bytes]], tmp_path: Path
+) -> None:
+    files = {tmp_path / f"{i}": (name, data) for i, (name, data) in enumerate(make().items())}
     for path, (_, data) in files.items():
         path.write_bytes(data)
     measured = json.loads(

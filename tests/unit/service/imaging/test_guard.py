@@ -22,6 +22,7 @@ from service.errors import (
     UnsupportedFormat,
 )
 from service.imaging.decode import decode
+from service.imaging.formats import SUPPORTED_NAMES
 from service.imaging.guard import ImageHeader, ImageLimits, inspect
 from tests.support.pictures import (
     make_array,
@@ -35,7 +36,7 @@ from tests.support.pictures import (
 )
 
 LIMITS = ImageLimits()
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")
 
 
 def refuse(data: bytes, media_type: str | None = None) -> ImageError:
@@ -76,7 +77,7 @@ def test_what_nobody_can_name_is_refused_as_such(data: bytes) -> None:
     error = refuse(data)
     assert type(error) is UnsupportedFormat
     assert error.detail == "Unsupported file format. Please upload JPEG, PNG, or WebP."
-    assert error.fields["supported_formats"] == ["JPEG", "PNG", "WEBP", "BMP"]
+    assert error.fields["supported_formats"] == SUPPORTED_NAMES
     assert error.fields["received_format"] == "unknown"
 
 
@@ -84,7 +85,7 @@ def test_a_foreign_file_is_called_by_its_name_not_by_what_it_was_declared() -> N
     error = refuse(make_wav(), "image/jpeg")
     assert type(error) is UnsupportedFormat
     assert "a WAV recording" in error.detail
-    assert error.fields["supported_formats"] == ["JPEG", "PNG", "WEBP", "BMP"]
+    assert error.fields["supported_formats"] == SUPPORTED_NAMES
     assert error.fields["received_format"] == "audio/wav"
 
 

@@ -41,6 +41,18 @@ def _seeds() -> dict[str, bytes]:
         "webp": save(Image.fromarray(make_array()), "WEBP", exif=with_orientation(3)),
         "webp-lossless": save(rgba, "WEBP", lossless=True),
         "webp-animated": save(rgba, "WEBP", save_all=True, append_images=[rgba.rotate(90)]),
+        "tiff-lzw": make_image("TIFF", compression="tiff_lzw", exif=with_orientation(8)),
+        "tiff-jpeg": make_image("TIFF", compression="jpeg"),
+        "tiff-rgba": save(rgba, "TIFF", compression="tiff_adobe_deflate"),
+        "gif": make_image("GIF"),
+        "gif-animated": save(
+            Image.fromarray(make_array()).quantize(16),
+            "GIF",
+            save_all=True,
+            append_images=[Image.fromarray(make_noise(96, 128)).quantize(16)],
+        ),
+        "avif": make_image("AVIF", exif=with_orientation(7)),
+        "avif-rgba": save(rgba, "AVIF"),
         "bmp": make_image("BMP"),
         "bmp-palette": save(Image.fromarray(make_array()).quantize(16), "BMP"),
     }
