@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnx_ir as ir
 import pytest
 import torch
 from onnx import TensorProto
@@ -20,10 +19,11 @@ from models.artifacts import GRAPH_FILE, GRAPH_VERSION
 from models.birefnet import BiRefNet, build_birefnet
 from models.birefnet.backbones import BACKBONES
 from models.birefnet.seeded import seed_weights
+from models.catalog import IMAGENET_MEAN, IMAGENET_STD
 from models.errors import CheckpointError, CheckpointMismatch
-from models.export import make_template
-from models.export.birefnet import fold_constants, trace
+from models.export.birefnet import DeformForm, export_birefnet
 from models.export.make_template import template_of
+from models.spec import InputSpec
 from models.templates.check import read_birefnet
 from models.templates.fill import evaluate, fill
 from models.templates.template import (
@@ -41,7 +41,7 @@ from tests.support.checkpoints import key_list, make_state, write
 ROOT = Path(__file__).parents[2]
 QUICK = "pvt_v2_b0"
 ALL = [(*size, form) for size in wanted(list(BACKBONES)) for form in Form]
-# Half a minute to two of tracing each.
+# One to three minutes each: two exports.
 FULL = [pytest.mark.full, pytest.mark.timeout(1200)]
 
 
@@ -90,25 +90,19 @@ def test_it_is_whole_and_of_todays_version(size: tuple[str, int, int, Form]) -> 
 
 @pytest.mark.parametrize("size", [pytest.param(size, marks=FULL) for size in ALL], ids=name_of)
 def test_it_is_what_pytorch_makes_today_and_filled_what_it_exports(
-    size: tuple[str, int, int, Form], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    size: tuple[str, int, int, Form], tmp_path: Path
 ) -> None:
     backbone, height, width, form = size
-    traced: list[ir.Model] = []
-
-    def keep(*args: object, **how: bool) -> ir.Model:
-        model = trace(*args, **how)  # type: ignore[arg-type]
-        traced.append(model.clone())
-        return model
-
-    monkeypatch.setattr(make_template, "trace", keep)
-    network = seeded(backbone)
+    network, half = seeded(backbone), form is Form.HALF
+    kept = template_file(*size)
     made = template_of(network, height, width, form)
-    kept = template_file(*size).read_bytes()
-    assert lzma.decompress(made.packed()) == lzma.decompress(kept)
-    fold_constants(traced[0])
-    ir.save(traced[0], tmp_path / "exported.onnx")
-    fill(read_template(template_file(*size)), arrays_of(network), tmp_path / "filled.onnx")
-    assert (tmp_path / "filled.onnx").read_bytes() == (tmp_path / "exported.onnx").read_bytes()
+    assert lzma.decompress(made.packed()) == lzma.decompress(kept.read_bytes())
+    exported, filled = tmp_path / "exported.onnx", tmp_path / "filled.onnx"
+    kind = DeformForm.DECOMPOSED if half else DeformForm.OPERATOR
+    spec = InputSpec(height, width, IMAGENET_MEAN, IMAGENET_STD)
+    export_birefnet(network, spec, exported, kind, half=half, sound=half)
+    fill(read_template(kept), arrays_of(network), filled)
+    assert filled.read_bytes() == exported.read_bytes()
 
 
 # Registers the file in the environment as it is, but for what is imported.
