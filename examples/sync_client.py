@@ -21,7 +21,7 @@ def remove_background(source: Path, target: Path, address: str) -> None:
     """Send a picture, keep its cutout.
 
     Args:
-        source: JPEG, PNG, WebP or BMP.
+        source: JPEG, PNG, WebP, BMP, TIFF, GIF or AVIF.
         target: Where the cutout goes, a PNG with an alpha channel.
         address: Of the service.
 
@@ -35,7 +35,7 @@ def remove_background(source: Path, target: Path, address: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Remove the background of one picture.")
-    parser.add_argument("source", type=Path, help="JPEG, PNG, WebP or BMP")
+    parser.add_argument("source", type=Path, help="JPEG, PNG, WebP, BMP, TIFF, GIF or AVIF")
     parser.add_argument("target", type=Path, help="the cutout, a PNG")
     parser.add_argument("address", nargs="?", default="http://localhost:55433")
     given = parser.parse_args()

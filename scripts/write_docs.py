@@ -53,7 +53,8 @@ _ENV_HEAD = """\
 
 
 _IMAGE = (
-    "JPEG, PNG, WebP or BMP; at most 10 MB, 50 megapixels and 8K (7680x4320, either way up), "
+    "JPEG, PNG, WebP, BMP, TIFF, GIF or AVIF (HEIC with the extra `[heic]`); at most 10 MB, "
+    "50 megapixels and 8K (7680x4320, either way up), "
     "at least 64x64"
 )
 _KINDS: Mapping[Any, str] = {

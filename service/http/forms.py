@@ -24,7 +24,6 @@ class FormOptions(RemovalOptions):
 
 IMAGE = "image"
 FIELDS = (IMAGE, *FormOptions.model_fields)
-IMAGE_FORMATS = "JPEG, PNG, WebP or BMP"
 
 _BOOLEANS = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),

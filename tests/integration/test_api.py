@@ -610,6 +610,7 @@ class TestHealth:
                 "p99_latency_ms": 0.0,
                 "requests_last_hour": 0,
             },
+            "batch_size": 1,
             "reasons": [],
         }
 

@@ -27,7 +27,7 @@ BAD = {
     9: (b"no picture", "INVALID_FORMAT"),
     10: (make_image("PNG")[:200], "CORRUPT_IMAGE"),
     17: (make_image("PNG", 10, 10), "RESOLUTION_TOO_SMALL"),
-    25: (b"GIF89a" + bytes(20), "INVALID_FORMAT"),
+    25: (b"qoif" + bytes(20), "INVALID_FORMAT"),
     31: (make_image("JPEG")[:300], "CORRUPT_IMAGE"),
     49: (b"%PDF-1.7", "INVALID_FORMAT"),
 }

@@ -17,7 +17,7 @@ from models.store.register import identify, register
 from models.store.registered import RegisteredModel, resolve_file
 from service.errors import CannotStart
 from service.settings import Settings
-from service.startup import choose_model
+from service.startup import choose_models
 from tests.support.checkpoints import make_state, write
 from tests.support.fake_machine import model_store
 
@@ -26,10 +26,10 @@ REAL = ROOT / "data/models/u2netp.onnx"
 PROGRAM = """
 import sys
 from pathlib import Path
-from service.startup import choose_model
+from service.startup import choose_models
 from service.settings import Settings
 
-chosen = choose_model(Settings(model_path=Path(sys.argv[1])))
+(chosen,) = choose_models(Settings(model_path=Path(sys.argv[1])))
 print(chosen.spec.name, chosen.tag, chosen.files.graph.is_file(), "onnx" in sys.modules)
 """
 # Python imports it before anything else.
@@ -59,8 +59,8 @@ def u2netp() -> Path:
 
 def choose(file: Path | None = None, model: str = "auto") -> RegisteredModel:
     """What a service of these settings serves, decided anew."""
-    choose_model.cache_clear()
-    return choose_model(Settings(model_path=file, model=model))
+    choose_models.cache_clear()
+    return choose_models(Settings(model_path=file, model=model))[0]
 
 
 def refusal(file: Path | None = None, model: str = "auto") -> str:
