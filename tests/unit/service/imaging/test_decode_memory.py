@@ -30,7 +30,7 @@ LIMITS = ImageLimits(max_ratio=1e9, max_bytes=10**9)
 
 # tracemalloc does not see what C libraries allocate; the kernel's high-water mark does.
 MEASURE = """
-import json, sys
+import json, os, sys
 from service.imaging.decode import decode
 from service.imaging.guard import ImageLimits, inspect
 from service.resources import return_freed_memory
@@ -39,16 +39,24 @@ def resident(field):
     lines = open("/proc/self/status").read().splitlines()
     return int(next(line for line in lines if line.startswith(field)).split()[1]) * 1024
 
+def grow(data):
+    header = inspect(data, ImageLimits(max_ratio=1e9, max_bytes=10**9))
+    return_freed_memory()
+    open("/proc/self/clear_refs", "w").write("5")
+    before = resident("VmRSS")
+    decode(data, header)
+    return resident("VmHWM") - before
+
 grown = {}
-for round in range(2):  # the first time, libraries load
-    for name in sys.argv[1:]:
-        data = open(name, "rb").read()
-        header = inspect(data, ImageLimits(max_ratio=1e9, max_bytes=10**9))
-        return_freed_memory()
-        open("/proc/self/clear_refs", "w").write("5")
-        before = resident("VmRSS")
-        decode(data, header)
-        grown[name] = resident("VmHWM") - before
+for name in sys.argv[1:]:  # each in a process of its own, where no other has left memory behind
+    data = open(name, "rb").read()
+    out, told = os.pipe()
+    if not os.fork():
+        grow(data)  # the first time, libraries load
+        os.write(told, str(grow(data)).encode())
+        os._exit(0)
+    os.wait()
+    grown[name] = int(os.read(out, 100))
 print(json.dumps(grown))
 """
 
