@@ -11,9 +11,10 @@ define register
 $(if $(SEVERAL),$(foreach model,$(SEVERAL),$(PY) -m scripts.register_model --model $(model) $(MIRROR) &&) true,$(PY) \
 	-m scripts.register_model $(WANTED) $(MIRROR))
 endef
-# What the container image is for: cpu, or gpu with PyTorch, CUDA and TensorRT in it.
+# What the container image is for: cpu; gpu with TensorRT, and PyTorch with CUDA to fall back on; or
+# tensorrt, which is gpu without PyTorch.
 FLAVOUR ?= cpu
-$(if $(filter cpu gpu,$(FLAVOUR)),,$(error FLAVOUR is cpu or gpu, not $(FLAVOUR)))
+$(if $(filter cpu gpu tensorrt,$(FLAVOUR)),,$(error FLAVOUR is cpu, gpu or tensorrt, not $(FLAVOUR)))
 # What the image is called; `make image IMAGE=registry.example/matting` for another name.
 IMAGE   ?= birefnet-background-removal
 # How many tests run at a time; 0 runs them in pytest's own process, for a debugger.
@@ -26,8 +27,6 @@ BUILDER = for builder in docker podman buildah; do $$builder info >/dev/null 2>&
 	echo "$$(command -v docker) lacks its buildx plugin: install it, or put another docker first in PATH."; exit 1; };
 # A mirror of the model hub, under the name the hub's own tools know it by.
 MIRROR  = $(if $(HF_ENDPOINT),--mirror $(HF_ENDPOINT))
-# A BiRefNet becomes a graph through PyTorch; a light model comes as one.
-TORCH   = $(if $(filter BiRefNet%,$(MODEL))$(filter %.safetensors %.pth %.pt,$(BIREFNET_MODEL_PATH)),.venv/.torch)
 
 export BENTOML_DO_NOT_TRACK ?= True
 
@@ -48,7 +47,7 @@ endef
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
 
-serve: .venv/.base $(TORCH) ## set everything up and serve on port 55433
+serve: .venv/.base ## set everything up and serve on port 55433
 	@$(register)
 	@echo "Starting; it takes pictures as soon as it says 'ready' (some seconds)."
 	@$(if $(filter command,$(firstword $(origin MODEL))),BIREFNET_MODEL=$(MODEL)) \
@@ -68,7 +67,7 @@ fix: .venv/.dev ## repair what lint and format can repair
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
-model: .venv/.base $(TORCH) ## download and register a model: make model MODEL=u2netp
+model: .venv/.base ## download and register a model: make model MODEL=u2netp
 	@$(PY) -m scripts.register_model --model $(MODEL) $(MIRROR)
 
 bench: .venv/.dev ## measure against rembg on this machine (about 15 minutes)
@@ -78,10 +77,10 @@ bench: .venv/.dev ## measure against rembg on this machine (about 15 minutes)
 	@$(PY) -m scripts.evaluate --no-sod --model u2net --against rembg --output build/evaluation/u2net
 	@$(PY) -m scripts.evaluate --no-sod --model u2netp --against rembg --output build/evaluation/u2netp
 
-bento: .venv/.dev $(TORCH) ## build the Bento: make bento MODEL=u2netp FLAVOUR=gpu
+bento: .venv/.dev ## build the Bento: make bento MODEL=u2netp FLAVOUR=gpu
 	@$(register)
 	@BIREFNET_MODEL=$(if $(BIREFNET_MODEL_PATH)$(SEVERAL),auto,$(MODEL)) \
-		.venv/bin/bentoml build $(if $(filter gpu,$(FLAVOUR)),--arg gpu=true)
+		.venv/bin/bentoml build $(if $(filter cpu,$(FLAVOUR)),,--arg gpu=true) $(if $(filter tensorrt,$(FLAVOUR)),--arg torch=false)
 
 # BUILDAH_FORMAT: the format podman and buildah prefer has no health check. Standard output is
 # BentoML's alone, and names a port that is not ours; what the builder says goes to standard error.

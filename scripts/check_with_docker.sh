@@ -37,6 +37,8 @@ main() {
     step "user, root, writes, memory" look_inside "$name"
     step "starts that are refused" refuse
     step "a GPU that is not there" promise_a_gpu
+    step "a BiRefNet's checkpoint mounted" mount_checkpoint
+    step "two models, one of them killed" serve_two
     step "kill -9 of inference" kill_worker inference "200 503"
     step "kill -9 of public" kill_worker background_removal "200 503 closed"
     step "kill -9 of process 1" kill_first
@@ -183,6 +185,74 @@ promise_a_gpu() {
     docker rm -f "$name-gpu" >/dev/null
 }
 
+# The image holds no PyTorch: it registers what is mounted by itself. Random weights, so that the
+# matte is nonsense; that it is this model's is what counts.
+mount_checkpoint() {
+    local started
+    mkdir "$work/models"
+    "$python" - "$work/models/BiRefNet-general-lite.safetensors" <<'END'
+import sys
+from pathlib import Path
+
+import torch
+
+from models.birefnet import build_birefnet
+from models.birefnet.seeded import seed_weights
+from models.weights.safetensors import write_safetensors
+
+with torch.device("meta"):
+    network = build_birefnet("swin_v1_t")
+network.to_empty(device="cpu")
+seed_weights(network, head_scale=2.0)
+arrays = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+write_safetensors(arrays, Path(sys.argv[1]))
+END
+    chmod -R a+rX "$work" # the container's user reads what is mounted
+    started=$EPOCHREALTIME
+    start_beside -v "$work/models:/models:ro" -e BIREFNET_MODEL_PATH=/models/BiRefNet-general-lite.safetensors
+    wait_for_model BiRefNet-general-lite
+    echo "    answered after $(seconds_since "$started" | cut -c1-4) s"
+    if docker exec "$name-beside" python -c "import torch" 2>/dev/null; then fail "the image holds PyTorch"; fi
+    docker rm -f "$name-beside" >/dev/null
+}
+
+# On the volume is what was registered above.
+serve_two() {
+    start_beside -e BIREFNET_MODELS="$model,BiRefNet-general-lite"
+    wait_for_model "$model"
+    wait_for_model BiRefNet-general-lite
+    docker exec "$name-beside" python -c "
+import psutil
+for process in psutil.process_iter():
+    if 'inference_birefnet_general_lite' in process.cmdline():
+        process.kill()"
+    for _ in 1 2 3 4 5; do [ "$(served_by "$model")" = "$model" ] || lose "$name-beside" "$model did not go on"; done
+    wait_for_model BiRefNet-general-lite
+    docker rm -f "$name-beside" >/dev/null
+    docker volume rm "$name-beside" >/dev/null
+}
+
+# A second container, with a port and a volume of its own.
+start_beside() {
+    docker run -d --name "$name-beside" "${run[@]}" -p "127.0.0.1:$((port + 1)):55433" -v "$name-beside:/data" \
+        $(printf -- '-e %s ' "${unlimited[@]}") "$@" "$image" >/dev/null
+}
+
+# The model that says it made the matte, when that one was asked for.
+served_by() {
+    curl -sS --fail --max-time 60 -F "image=@$photo" -F "model=$1" -o /dev/null -w '%header{x-model-version}' \
+        "http://127.0.0.1:$((port + 1))$removal" 2>/dev/null || true
+}
+
+wait_for_model() {
+    for _ in $(seq 600); do
+        [ "$(served_by "$1")" = "$1" ] && return
+        [ "$(state "$name-beside" Status)" = running ] || lose "$name-beside" "the container ended"
+        sleep 0.2
+    done
+    lose "$name-beside" "$1 never answered"
+}
+
 # A service, and with what a call in flight may end.
 kill_worker() {
     local service=$1 may=$2 before old call answer healthy=''
@@ -291,8 +361,8 @@ clean_up() {
     [ -s "$work/before" ] || { rm -rf "$work"; return; } # nothing was begun
     wait
     [ ! -e "$compose_image" ] || docker compose --progress quiet down -v >/dev/null 2>&1
-    docker rm -f "$name" "$name-gpu" "$name-refused" >/dev/null 2>&1 || true
-    docker volume rm -f "$name" "$name-gpu" >/dev/null 2>&1 || true
+    docker rm -f "$name" "$name-gpu" "$name-beside" "$name-refused" >/dev/null 2>&1 || true
+    docker volume rm -f "$name" "$name-gpu" "$name-beside" >/dev/null 2>&1 || true
     unwanted=$(docker images --format '{{.Repository}}:{{.Tag}}' --filter "reference=$name")
     [ ! -e "$work/made-base" ] || unwanted+=" $(base_name)"
     [ -z "$unwanted" ] || docker rmi $unwanted >/dev/null

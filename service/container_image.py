@@ -15,8 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from service.http.policies import PREFIX
 
 _ROOT = Path(__file__).parents[1]  # the repository, and in a Bento its `src`
-_LOCKS = ("requirements.lock",)
-_GPU_LOCKS = ("requirements-torch.lock", "requirements-tensorrt.lock")
+_TORCH_LOCK, _TENSORRT_LOCK = "requirements-torch.lock", "requirements-tensorrt.lock"
 _PORT = 55433
 # BentoML itself writes to the home and the temporary folder before any code of ours runs, and would
 # end in a traceback. Its entry point is a Bash script, which reads this file first.
@@ -54,12 +53,15 @@ class Flavour(BaseModel):
     """What `bentoml build --arg` takes.
 
     Attributes:
-        gpu: Whether the image holds PyTorch with CUDA, and TensorRT.
+        gpu: Whether the image holds TensorRT and what drives a GPU.
+        torch: Whether a GPU's image also holds PyTorch with CUDA, which serves until a TensorRT
+            engine is built, and where none can be.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     gpu: bool = False
+    torch: bool = True
 
 
 def describe_image(flavour: Flavour) -> Image:
@@ -73,7 +75,7 @@ def describe_image(flavour: Flavour) -> Image:
     )
     image.run(_and_instructions("install -d -o bentoml -g bentoml /data", "ENV UV_NO_CACHE=1"))
     image.run(f"echo {shlex.quote(_CHECK_LINE)} > {_CHECK}")
-    for lock in _LOCKS + (_GPU_LOCKS if flavour.gpu else ()):
+    for lock in _locks(flavour):
         image.python_packages((_ROOT / lock).read_text())
     environment = _ENVIRONMENT | (_GPU_ENVIRONMENT if flavour.gpu else {})
     return image.run(
@@ -89,6 +91,13 @@ def describe_image(flavour: Flavour) -> Image:
             "org.opencontainers.image.licenses=Apache-2.0",
         )
     )
+
+
+def _locks(flavour: Flavour) -> list[str]:
+    """The files that name what is installed; the second needs the first."""
+    if not flavour.gpu:
+        return ["requirements.lock"]
+    return ["requirements.lock", *([_TORCH_LOCK] if flavour.torch else []), _TENSORRT_LOCK]
 
 
 def _and_instructions(command: str, *lines: str) -> str:
