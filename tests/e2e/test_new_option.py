@@ -71,7 +71,7 @@ def test_an_option_that_is_added_is_in_the_documentation(tmp_path: Path) -> None
         text=True,
         check=True,
     ).stdout
-    assert "| `fade` | number | `1.0` | Opacity of the subject |" in told
+    assert "| `fade` | number ≥ 0 ≤ 1 | `1.0` | Opacity of the subject |" in told
 
 
 def _opacity(file: bytes) -> float:

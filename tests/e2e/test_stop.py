@@ -71,7 +71,7 @@ def _ask_for_time(picture: U8Array, seconds: float) -> bytes:
 
 def test_every_picture_that_had_arrived_is_returned_whatever_stage_it_was_in(serve: Serve) -> None:
     """With one imaging thread each request is where the test wants it."""
-    large, dear = mosaic_picture(3000, 4000), _ask_for_time(mosaic_pixels(4000, 6000), 2)
+    large, dear = mosaic_picture(3000, 4000), _ask_for_time(mosaic_pixels(4320, 7680), 2)
     sent: list[Sent] = []
     settings = {"BIREFNET_NUM_WORKERS": "1", "LOG_LEVEL": "debug"}
     settings["BIREFNET_PROCESSING_TIMEOUT_SEC"] = "120"

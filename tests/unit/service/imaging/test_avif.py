@@ -383,7 +383,7 @@ def test_hostile_boxes_end_soon(body: bytes) -> None:
     started = time.process_time()
     with pytest.raises(ImageError):
         inspect(data, LIMITS)
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < 3
 
 
 @pytest.mark.parametrize(
@@ -402,7 +402,7 @@ def test_thousands_of_helpers_are_not_asked() -> None:
     references: list[Reference] = [(b"auxl", 2, (1,))] * 9_000
     started = time.process_time()
     assert read(write_heif(items, references)).alpha is None
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < 3
 
 
 def test_the_end_of_the_time_comes_through() -> None:

@@ -193,7 +193,7 @@ def test_millions_of_blocks_end_soon(block: bytes) -> None:
     started = time.process_time()
     with pytest.raises(ImageError):
         inspect(make_gif([block]), LIMITS)
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < 3
 
 
 @pytest.mark.parametrize("bits", [0, 9, 12, 255])
