@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from service.access.rate_limit import ClientLimiter, RateLimitConfig
+from service.access.access import Access, AccessConfig
+from service.access.rate_limit import RateLimitConfig
 from service.http.app import EXPOSED_HEADERS
 from service.http.bodies import IntakeConfig
 from service.http.dependencies import Services
@@ -35,21 +36,19 @@ class HttpConfig:
 
     Attributes:
         remover: Bounds of the remover.
-        rates: How much a caller may send.
+        access: Who may send what.
         intake: How bodies may arrive.
         connections: How connections are kept.
         requested: What the operator asked for, for health.
-        trusted_proxies: Networks whose `X-Forwarded-For` is believed.
         cors_origins: Origins whose pages may call.
         allowed_hosts: Host names a browser may use beside local ones.
     """
 
     requested: Requested
     remover: RemoverConfig = field(default_factory=RemoverConfig)
-    rates: RateLimitConfig = field(default_factory=RateLimitConfig)
+    access: AccessConfig = field(default_factory=AccessConfig)
     intake: IntakeConfig = field(default_factory=IntakeConfig)
     connections: ConnectionConfig = field(default_factory=ConnectionConfig)
-    trusted_proxies: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
 
@@ -69,11 +68,17 @@ def configure(settings: Settings) -> HttpConfig:
             max_queue=settings.max_queue,
             max_bytes=_picture_bytes(settings),
         ),
-        rates=RateLimitConfig(
-            per_minute=settings.rate_limit_per_minute,
-            per_second=settings.rate_limit_per_second,
-            in_flight=settings.max_in_flight_per_client,
-            shape=settings.rate_limit_mode == "shape",
+        access=AccessConfig(
+            rates=RateLimitConfig(
+                per_minute=settings.rate_limit_per_minute,
+                per_second=settings.rate_limit_per_second,
+                in_flight=settings.max_in_flight_per_client,
+                shape=settings.rate_limit_mode == "shape",
+            ),
+            keys_file=settings.keys_file,
+            require_key=settings.require_key,
+            redis_url=settings.redis_url,
+            trusted_proxies=settings.trusted_proxies,
         ),
         intake=IntakeConfig(max_bytes_in_memory=settings.max_upload_memory_mb * 1024**2),
         connections=ConnectionConfig(
@@ -81,7 +86,6 @@ def configure(settings: Settings) -> HttpConfig:
             max_open=settings.max_connections,
             trusted_proxies=settings.trusted_proxies,
         ),
-        trusted_proxies=settings.trusted_proxies,
         cors_origins=settings.cors_origins,
         allowed_hosts=settings.allowed_hosts,
     )
@@ -95,7 +99,10 @@ def _picture_bytes(settings: Settings) -> int:
 
 
 def create_services(
-    config: HttpConfig, models: Sequence[ServedModel], observe_stages: StageObserver
+    config: HttpConfig,
+    models: Sequence[ServedModel],
+    observe_stages: StageObserver,
+    access: Access,
 ) -> Services:
     """Make the parts behind the routes.
 
@@ -103,6 +110,7 @@ def create_services(
         config: What they are told.
         models: The models that are served, the default one first.
         observe_stages: Told what each stage of a removal took, in milliseconds.
+        access: Who may send what.
     """
     remover = BackgroundRemover(models, config.remover, Telemetry(observe_stages))
     health = HealthReporter(
@@ -111,13 +119,14 @@ def create_services(
         remover.telemetry.hour,
         is_warm=lambda: remover.is_warm,
         overdue=lambda: (remover.overdue, remover.config.workers),
+        access_notes=access.notes,
     )
-    return Services(remover, health, config.rates)
+    return Services(remover, health, config.access.rates)
 
 
 def create_middlewares(
     config: HttpConfig,
-    limiter: ClientLimiter,
+    access: Access,
     metrics: Callable[[], Metrics],
     draining: asyncio.Event,
 ) -> list[Middleware]:
@@ -125,7 +134,7 @@ def create_middlewares(
 
     Args:
         config: What they are told.
-        limiter: Rates per caller.
+        access: Who may send what.
         metrics: Makes the metrics, in the process that serves.
         draining: Set once the process has been told to stop.
     """
@@ -136,11 +145,13 @@ def create_middlewares(
             ExchangeMiddleware,
             metrics=metrics,
             policies=policies,
-            trusted_proxies=config.trusted_proxies,
+            identifier=access.identifier,
         ),
         Middleware(EnvelopeMiddleware),
         Middleware(HostCheckMiddleware, allowed_hosts=config.allowed_hosts),
-        Middleware(IntakeMiddleware, limiter=limiter, config=config.intake, draining=draining),
+        Middleware(
+            IntakeMiddleware, limiter=access.limiter, config=config.intake, draining=draining
+        ),
     ]
     if config.cors_origins:  # around the envelope: a page may read what an error says
         cors = Middleware(

@@ -17,7 +17,8 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 3
 class Metrics:
     """What Prometheus scrapes of the public service.
 
-    Labels are route templates, never paths: a stranger's addresses must not grow our memory.
+    Labels are route templates, never paths, and ids of keys that are known, never what somebody
+    shows as one: a stranger's addresses must not grow our memory.
     BentoML's own metrics are off for that reason.
 
     Args:
@@ -34,6 +35,17 @@ class Metrics:
             "background_removal_requests_total",
             "Requests served, by route template, status and error code",
             ["route", "status", "error_code"],
+            registry=registry,
+        )
+        self._key_requests = client.Counter(
+            "background_removal_key_requests_total",
+            "Requests that count for the limits of an API key, by its id and status",
+            ["key", "status"],
+            registry=registry,
+        )
+        self._limit_fallbacks = client.Counter(
+            "background_removal_limit_fallbacks_total",
+            "Answers about limits from this replica's memory because Redis did not answer",
             registry=registry,
         )
         self._in_progress = client.Gauge(
@@ -66,7 +78,13 @@ class Metrics:
         self._in_progress.dec()
         route = exchange.policy.route
         self._requests.labels(route, str(exchange.status), exchange.error_code or "").inc()
+        if exchange.caller.key_id and exchange.policy.cost:
+            self._key_requests.labels(exchange.caller.key_id, str(exchange.status)).inc()
         self._latency.labels(route).observe(exchange.processing_ms() / 1e3)
+
+    def count_fallback(self) -> None:
+        """Count an answer about limits that Redis should have given."""
+        self._limit_fallbacks.inc()
 
     def observe_stages(self, stages_ms: Mapping[str, float]) -> None:
         """Count the stages of a removal."""
