@@ -100,4 +100,4 @@ class KeyRing:
 
 
 def _sha256(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,22 +32,20 @@ class Metrics:
         import prometheus_client as client
 
         registry = registry or client.REGISTRY
-        self._requests = client.Counter(
+        counter = partial(client.Counter, registry=registry)
+        self._requests = counter(
             "background_removal_requests_total",
             "Requests served, by route template, status and error code",
             ["route", "status", "error_code"],
-            registry=registry,
         )
-        self._key_requests = client.Counter(
+        self._key_requests = counter(
             "background_removal_key_requests_total",
-            "Requests that count for the limits of an API key, by its id and status",
+            "Requests with an API key, without those that only read, by its id and status",
             ["key", "status"],
-            registry=registry,
         )
-        self._limit_fallbacks = client.Counter(
+        self._limit_fallbacks = counter(
             "background_removal_limit_fallbacks_total",
-            "Answers about limits from this replica's memory because Redis did not answer",
-            registry=registry,
+            "Questions about limits that this replica's memory answered in place of Redis",
         )
         self._in_progress = client.Gauge(
             "background_removal_requests_in_progress",
