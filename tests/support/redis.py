@@ -47,7 +47,16 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it, empty, and wait until it listens."""
-        words = ["--port", "0", "--unixsocket", str(self._socket), "--save", "", "--daemonize", "no"]
+        words = [
+            "--port",
+            "0",
+            "--unixsocket",
+            str(self._socket),
+            "--save",
+            "",
+            "--daemonize",
+            "no",
+        ]
         self._process = psutil.Popen(
             ["redis-server", *words], cwd=self._folder, stdout=subprocess.DEVNULL
         )

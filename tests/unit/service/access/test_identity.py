@@ -28,9 +28,7 @@ def issued(tmp_path: Path) -> tuple[KeyFile, str, str]:
 
 def who(identifier: Identifier, *api_keys: str, bearer: str | None = None) -> Identity:
     authorizations = [bearer] if bearer is not None else []
-    return identifier.identify(
-        Shown("192.0.2.1", api_keys=api_keys, authorizations=authorizations)
-    )
+    return identifier.identify(Shown("192.0.2.1", api_keys=api_keys, authorizations=authorizations))
 
 
 def test_a_key_counts_in_either_header_and_in_both(issued: tuple[KeyFile, str, str]) -> None:

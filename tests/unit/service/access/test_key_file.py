@@ -1,4 +1,4 @@
-"""The file of keys: whole or not at all, one writer at a time, the last good keys while it is bad."""
+"""The file of keys: whole or not at all, one writer at a time, the last good keys if it is bad."""
 
 from __future__ import annotations
 
@@ -48,9 +48,14 @@ def test_a_change_that_fails_changes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     add(file)
     before = file.read_bytes()
-    with pytest.raises(RuntimeError), changing(file) as keys:
-        keys.clear()
-        raise RuntimeError("in the middle")
+
+    def spoil() -> None:
+        with changing(file) as keys:
+            keys.clear()
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        spoil()
     assert file.read_bytes() == before
 
 
