@@ -98,9 +98,9 @@ docs: .venv/.dev ## regenerate docs/configuration.md, .env.example and the optio
 	@$(PY) -m scripts.write_docs
 
 lock: .venv/.dev ## resolve the dependencies anew
-	@.venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade \
+	@.venv/bin/uv pip compile pyproject.toml --extra redis --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
-	@.venv/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade \
+	@.venv/bin/uv pip compile pyproject.toml --extra redis --group dev --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-emit-index-url --no-header -q -c requirements.lock -o requirements-dev.lock
 	@echo "pysodmetrics==1.6.2" | .venv/bin/uv pip compile - --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -q -o requirements-evaluate.lock

@@ -10,6 +10,9 @@ The whole tree::
     │  ├─ NotFound
     │  ├─ MethodNotAllowed
     │  ├─ AccessDenied
+    │  ├─ ApiKeyRequired
+    │  ├─ InvalidApiKey
+    │  ├─ ConflictingApiKeys
     │  ├─ NotAcceptable
     │  ├─ BodyTooLarge
     │  ├─ UploadTimeout
@@ -102,6 +105,27 @@ class AccessDenied(RequestError):
 
     code = "ACCESS_DENIED"
     public_message = "You may not use this address"
+
+
+class ApiKeyRequired(RequestError):
+    """No API key was sent to a service that asks for one."""
+
+    code = "API_KEY_REQUIRED"
+    public_message = "This service asks for an API key in X-API-Key or Authorization: Bearer"
+
+
+class InvalidApiKey(RequestError):
+    """An API key was sent that does not count: unknown, wrong or revoked; it is not said which."""
+
+    code = "INVALID_API_KEY"
+    public_message = "The API key is not valid"
+
+
+class ConflictingApiKeys(RequestError):
+    """Two different API keys were sent with one request."""
+
+    code = "CONFLICTING_API_KEYS"
+    public_message = "X-API-Key and Authorization hold different API keys; send one"
 
 
 class NotAcceptable(RequestError):

@@ -20,7 +20,7 @@ from starlette.requests import Request
 
 from models.errors import BackgroundRemovalError
 from models.store.registered import RegisteredModel
-from service.access.rate_limit import ClientLimiter
+from service.access.access import Access
 from service.container_image import Flavour, describe_image
 from service.environment import (
     MODEL_TAGS,
@@ -58,7 +58,15 @@ from service.removal.ports import ServedModel
 from service.resources import allowed_bytes
 from service.settings_reader import read_settings
 from service.shutdown import announce_stop
-from service.startup import check_address, check_folder, check_log_file, check_memory, choose_models
+from service.startup import (
+    check_address,
+    check_folder,
+    check_keys_file,
+    check_log_file,
+    check_memory,
+    check_redis,
+    choose_models,
+)
 from service.wiring import configure, create_middlewares, create_services
 
 log = logging.getLogger(__name__)
@@ -67,9 +75,9 @@ _WARM_UP_RETRY_S = 1.0
 
 _settings = read_settings()
 _models = inference_services(choose_models(_settings))
+check_redis(_settings.redis_url)
 _config = configure(_settings)
 _stopping = asyncio.Event()
-_limiter = ClientLimiter(_config.rates)
 end_timers_with_requests()
 distrust_forwarded_headers()
 send_nothing()
@@ -83,6 +91,9 @@ def _metrics() -> Metrics:
     return Metrics()
 
 
+_access = Access(_config.access, lambda: _metrics().count_fallback())
+
+
 def _log_config(process: str, file: Path | None = None) -> LogConfig:
     return LogConfig(_settings.log_level, file, _settings.log_format, process)
 
@@ -94,7 +105,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     server = serving()
     announce_stop(_stopping)
     models = [_served(name, model) for name, model in _models.items()]
-    services = create_services(_config, models, _metrics().observe_stages, _limiter, _stopping)
+    services = create_services(_config, models, _metrics().observe_stages, _access, _stopping)
     background = [asyncio.create_task(_warm_up(services))]
     for model in models:
         watching = replace_when_hung(model.client.describe, kill_sibling)
@@ -106,6 +117,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
     for task in background:
         task.cancel()
+    await _access.close()
     if not await services.remover.close():
         log.error("imaging threads did not come back; this process ends without them")
         os._exit(1)  # the interpreter would wait for them for ever
@@ -206,6 +218,7 @@ class BackgroundRemoval(_Inferences):  # type: ignore[misc, valid-type]
         given = command.params if command else {}
         check_address(given.get("host") or _settings.host, given.get("port") or _settings.port)
         check_folder(_settings.cache_dir, "BIREFNET_CACHE_DIR")
+        check_keys_file(_settings.keys_file)
         inference_logs = (log_config(_settings, name).file for name in _models)
         for file in (_settings.log_file, *inference_logs):
             if file is not None:
@@ -244,5 +257,5 @@ class BackgroundRemoval(_Inferences):  # type: ignore[misc, valid-type]
         return await app.state.services.health.is_ready()
 
 
-for wrapper in create_middlewares(_config, _limiter, _metrics, _stopping):
+for wrapper in create_middlewares(_config, _access, _metrics, _stopping):
     BackgroundRemoval.add_asgi_middleware(wrapper.cls, **wrapper.kwargs)

@@ -138,6 +138,20 @@ class Settings(BaseSettings):
     max_in_flight_per_client: int = Field(
         default=3, ge=0, description="Most requests of one client at once; 0: no limit."
     )
+    keys_file: Path | None = Field(
+        default=None,
+        description="File of API keys, which python -m scripts.keys writes; unset: none are taken.",
+    )
+    require_key: bool = Field(
+        default=False, description="Refuse callers without an API key; needs BIREFNET_KEYS_FILE."
+    )
+    redis_url: str = Field(
+        default="",
+        pattern=r"^((redis|rediss|redis\+unix)://.+)?$",
+        repr=False,  # it may hold a password
+        description="Redis that replicas keep rate limits in together (redis://, rediss:// or "
+        "redis+unix://); unset: each replica keeps its own.",
+    )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Addresses or networks whose X-Forwarded-For is believed, comma separated.",
@@ -225,7 +239,7 @@ class Settings(BaseSettings):
             raise ValueError("a model is named twice")
         return value
 
-    @field_validator("model_path", "cache_dir", "log_file")
+    @field_validator("model_path", "cache_dir", "log_file", "keys_file")
     @classmethod
     def _home(cls, value: Path | None) -> Path | None:
         return value.expanduser() if value is not None else None
@@ -242,6 +256,8 @@ class Settings(BaseSettings):
                 "BIREFNET_MODELS takes the place of BIREFNET_MODEL and BIREFNET_MODEL_PATH; set "
                 "one of them"
             )
+        if self.require_key and self.keys_file is None:
+            raise ValueError("BIREFNET_REQUIRE_KEY=true needs BIREFNET_KEYS_FILE")
         if self.device == "cpu" and self.wants_of_gpu:
             raise ValueError(
                 f"{self.wants_of_gpu[0]}=true needs a GPU and contradicts BIREFNET_DEVICE=cpu"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 from collections.abc import Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -18,6 +20,7 @@ from models.store.registered import (
     resolve_tag,
 )
 from models.worker import WorkerFailed, run_worker
+from service.access.key_file import BrokenKeyFile, read_key_file
 from service.environment import told_models
 from service.errors import CannotStart
 from service.logs import open_log_file
@@ -151,6 +154,34 @@ def check_folder(folder: Path, variable: str) -> None:
         raise CannotStart(
             f"{variable}: {folder} is not a writable folder ({refused.strerror})"
         ) from refused
+
+
+def check_keys_file(file: Path | None) -> None:
+    """Find out before anything starts whether the API keys can be read.
+
+    Raises:
+        CannotStart: With one sentence, if not.
+    """
+    try:
+        if file is not None:
+            read_key_file(file)
+    except BrokenKeyFile as broken:
+        raise CannotStart(
+            f"BIREFNET_KEYS_FILE: {broken}; python -m scripts.keys add makes it"
+        ) from broken
+
+
+def check_redis(url: str) -> None:
+    """Find out whether what speaks to Redis is installed; Redis itself may come later.
+
+    Raises:
+        CannotStart: With one sentence, if not.
+    """
+    if url and find_spec("redis") is None:
+        raise CannotStart(
+            "BIREFNET_REDIS_URL: the package redis is not installed; run: "
+            f"{sys.executable} -m pip install 'redis>=5.2'"
+        )
 
 
 def check_log_file(file: Path) -> None:

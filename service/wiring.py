@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from service.access.rate_limit import ClientLimiter, RateLimitConfig
+from service.access.access import Access, AccessConfig
+from service.access.rate_limit import RateLimitConfig
 from service.http.app import EXPOSED_HEADERS
 from service.http.bodies import IntakeConfig
 from service.http.dependencies import Services
@@ -35,25 +36,23 @@ class HttpConfig:
 
     Attributes:
         remover: Bounds of the remover.
-        rates: How much a caller may send.
+        access: Who may send what.
         intake: How bodies may arrive.
         connections: How connections are kept.
         requested: What the operator asked for, for health.
         max_batch_images: Most pictures of a batch.
         max_batch_bytes: Most bytes of them.
-        trusted_proxies: Networks whose `X-Forwarded-For` is believed.
         cors_origins: Origins whose pages may call.
         allowed_hosts: Host names a browser may use beside local ones.
     """
 
     requested: Requested
     remover: RemoverConfig = field(default_factory=RemoverConfig)
-    rates: RateLimitConfig = field(default_factory=RateLimitConfig)
+    access: AccessConfig = field(default_factory=AccessConfig)
     intake: IntakeConfig = field(default_factory=IntakeConfig)
     connections: ConnectionConfig = field(default_factory=ConnectionConfig)
     max_batch_images: int = 50
     max_batch_bytes: int = 100 * 1024**2
-    trusted_proxies: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
 
@@ -73,11 +72,17 @@ def configure(settings: Settings) -> HttpConfig:
             max_queue=settings.max_queue,
             max_bytes=_picture_bytes(settings),
         ),
-        rates=RateLimitConfig(
-            per_minute=settings.rate_limit_per_minute,
-            per_second=settings.rate_limit_per_second,
-            in_flight=settings.max_in_flight_per_client,
-            shape=settings.rate_limit_mode == "shape",
+        access=AccessConfig(
+            rates=RateLimitConfig(
+                per_minute=settings.rate_limit_per_minute,
+                per_second=settings.rate_limit_per_second,
+                in_flight=settings.max_in_flight_per_client,
+                shape=settings.rate_limit_mode == "shape",
+            ),
+            keys_file=settings.keys_file,
+            require_key=settings.require_key,
+            redis_url=settings.redis_url,
+            trusted_proxies=settings.trusted_proxies,
         ),
         intake=IntakeConfig(max_bytes_in_memory=settings.max_upload_memory_mb * 1024**2),
         connections=ConnectionConfig(
@@ -87,7 +92,6 @@ def configure(settings: Settings) -> HttpConfig:
         ),
         max_batch_images=settings.max_batch_images,
         max_batch_bytes=settings.max_batch_mb * 1024**2,
-        trusted_proxies=settings.trusted_proxies,
         cors_origins=settings.cors_origins,
         allowed_hosts=settings.allowed_hosts,
     )
@@ -104,7 +108,7 @@ def create_services(
     config: HttpConfig,
     models: Sequence[ServedModel],
     observe_stages: StageObserver,
-    limiter: ClientLimiter,
+    access: Access,
     stopping: asyncio.Event,
 ) -> Services:
     """Make the parts behind the routes.
@@ -113,7 +117,7 @@ def create_services(
         config: What they are told.
         models: The models that are served, the default one first.
         observe_stages: Told what each stage of a removal took, in milliseconds.
-        limiter: Rates per caller.
+        access: Who may send what.
         stopping: Set once the process has been told to stop.
     """
     remover = BackgroundRemover(models, config.remover, Telemetry(observe_stages))
@@ -124,13 +128,16 @@ def create_services(
         is_warm=lambda: remover.is_warm,
         overdue=lambda: (remover.overdue, remover.config.workers),
         batch_size=lambda: remover.batch_size,
+        access_notes=access.notes,
     )
-    return Services(remover, health, config.rates, limiter, stopping, config.max_batch_images)
+    return Services(
+        remover, health, config.access.rates, access.limiter, stopping, config.max_batch_images
+    )
 
 
 def create_middlewares(
     config: HttpConfig,
-    limiter: ClientLimiter,
+    access: Access,
     metrics: Callable[[], Metrics],
     draining: asyncio.Event,
 ) -> list[Middleware]:
@@ -138,7 +145,7 @@ def create_middlewares(
 
     Args:
         config: What they are told.
-        limiter: Rates per caller.
+        access: Who may send what.
         metrics: Makes the metrics, in the process that serves.
         draining: Set once the process has been told to stop.
     """
@@ -149,11 +156,13 @@ def create_middlewares(
             ExchangeMiddleware,
             metrics=metrics,
             policies=policies,
-            trusted_proxies=config.trusted_proxies,
+            identifier=access.identifier,
         ),
         Middleware(EnvelopeMiddleware),
         Middleware(HostCheckMiddleware, allowed_hosts=config.allowed_hosts),
-        Middleware(IntakeMiddleware, limiter=limiter, config=config.intake, draining=draining),
+        Middleware(
+            IntakeMiddleware, limiter=access.limiter, config=config.intake, draining=draining
+        ),
     ]
     if config.cors_origins:  # around the envelope: a page may read what an error says
         cors = Middleware(

@@ -9,8 +9,11 @@ from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: Tier of whoever shows no key; nobody can show one yet.
+#: Tier of whoever shows no key.
 ANONYMOUS = "anonymous"
+#: Tiers a key can have.
+FREE, BASIC, PRO = "free", "basic", "pro"
+TIERS = (ANONYMOUS, FREE, BASIC, PRO)
 
 _IPV6_CLIENT_PREFIX = 64
 
@@ -20,12 +23,15 @@ class Caller:
     """Who sent a request.
 
     Attributes:
-        key: What tells it from others, in limits and in the log.
+        key: What tells it from others, in limits and in the log: its address, or the id of its API
+            key after `key:`.
         tier: What it may do.
+        key_id: Id of the API key it showed; empty without one.
     """
 
     key: str
     tier: str = ANONYMOUS
+    key_id: str = ""
 
 
 def client_key(peer: str, forwarded_for: Sequence[str], trusted: Sequence[str]) -> str:

@@ -30,6 +30,7 @@ EXPOSED_HEADERS = (
     "X-RateLimit-Limit",
     "X-RateLimit-Remaining",
     "X-RateLimit-Reset",
+    "X-RateLimit-Tier",
     "X-Request-ID",
     "X-Subject-Box",
     "X-Subject-Found",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from service.access.caller import Caller
+from service.errors import RequestError
 from service.http.policies import CLOSED, WEBSOCKET, RoutePolicy
 
 _KEY = "background_removal.exchange"
@@ -29,6 +30,7 @@ class Exchange:
         error_code: Code of the problem sent, if one was.
         stages_ms: What each stage of a removal took.
         headers: Headers to add to the response, whatever it will be.
+        key_fault: Why the API key it showed, or none, is not enough for what counts; or None.
     """
 
     request_id: str
@@ -42,6 +44,7 @@ class Exchange:
     error_code: str | None = None
     stages_ms: Mapping[str, float] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
+    key_fault: RequestError | None = None
 
     def processing_ms(self) -> float:
         """Milliseconds since the body was complete."""

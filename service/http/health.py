@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from models.catalog import ALIASES
@@ -58,6 +58,7 @@ class HealthReporter:
         is_warm: Whether one full removal has run.
         overdue: Imaging threads past their deadline, and how many there are.
         batch_size: How many pictures of batches are worked on at once.
+        access_notes: Tells what of keys and limits is not as it was asked for.
     """
 
     def __init__(
@@ -68,9 +69,11 @@ class HealthReporter:
         is_warm: Callable[[], bool],
         overdue: Callable[[], tuple[int, int]] = lambda: (0, 1),
         batch_size: Callable[[], int] = lambda: 1,
+        access_notes: Callable[[], Awaitable[list[str]]] | None = None,
     ) -> None:
         self._models, self._requested, self._hour = models, requested, hour
         self.is_warm, self._overdue, self._batch_size = is_warm, overdue, batch_size
+        self._access_notes = access_notes
         self._told: HealthState | None = None
 
     async def report(self) -> Health:
@@ -85,14 +88,16 @@ class HealthReporter:
             for model, answer in zip(self._models, answers, strict=True)
             if answer is not None
         }
-        return Checkup(self._judged(told), told)
+        notes = await self._access_notes() if self._access_notes else []
+        return Checkup(self._judged(told, notes), told)
 
-    def _judged(self, told: Mapping[str, InferenceStatus]) -> Health:
+    def _judged(self, told: Mapping[str, InferenceStatus], notes: Sequence[str]) -> Health:
         """The state by what the engines say; the default model's decides what is unhealthy."""
         spec = self._models[0].spec
         answer = told.get(spec.name)
         status = answer.status if answer else None
-        unhealthy, degraded = self._unhealthy_reasons(status), self._degraded_reasons(told)
+        unhealthy = self._unhealthy_reasons(status)
+        degraded = [*self._degraded_reasons(told), *notes]
         engine = status.engine if status else None
         tensorrt = engine is not None and engine.is_tensorrt
         health = Health(

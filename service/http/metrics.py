@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,8 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 3
 class Metrics:
     """What Prometheus scrapes of the public service.
 
-    Labels are route templates, never paths: a stranger's addresses must not grow our memory.
+    Labels are route templates, never paths, and ids of keys that are known, never what somebody
+    shows as one: a stranger's addresses must not grow our memory.
     BentoML's own metrics are off for that reason.
 
     Args:
@@ -30,11 +32,20 @@ class Metrics:
         import prometheus_client as client
 
         registry = registry or client.REGISTRY
-        self._requests = client.Counter(
+        counter = partial(client.Counter, registry=registry)
+        self._requests = counter(
             "background_removal_requests_total",
             "Requests served, by route template, status and error code",
             ["route", "status", "error_code"],
-            registry=registry,
+        )
+        self._key_requests = counter(
+            "background_removal_key_requests_total",
+            "Requests with an API key, without those that only read, by its id and status",
+            ["key", "status"],
+        )
+        self._limit_fallbacks = counter(
+            "background_removal_limit_fallbacks_total",
+            "Questions about limits that this replica's memory answered in place of Redis",
         )
         self._in_progress = client.Gauge(
             "background_removal_requests_in_progress",
@@ -66,7 +77,13 @@ class Metrics:
         self._in_progress.dec()
         route = exchange.policy.route
         self._requests.labels(route, str(exchange.status), exchange.error_code or "").inc()
+        if exchange.caller.key_id and exchange.policy.cost:
+            self._key_requests.labels(exchange.caller.key_id, str(exchange.status)).inc()
         self._latency.labels(route).observe(exchange.processing_ms() / 1e3)
+
+    def count_fallback(self) -> None:
+        """Count an answer about limits that Redis should have given."""
+        self._limit_fallbacks.inc()
 
     def observe_stages(self, stages_ms: Mapping[str, float]) -> None:
         """Count the stages of a removal."""

@@ -12,14 +12,14 @@ import contextlib
 import re
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import BackgroundRemovalError
-from service.access.caller import Caller, client_key
+from service.access.identity import Identifier, Shown
 from service.access.rate_limit import ClientLimiter
 from service.errors import MethodNotAllowed, ShuttingDown
 from service.http.access_log import log_exchange
@@ -41,7 +41,7 @@ class ExchangeMiddleware:
         app: What it wraps.
         metrics: Makes the metrics, in the process that serves.
         policies: What each address lets through.
-        trusted_proxies: Networks whose `X-Forwarded-For` is believed.
+        identifier: Tells who sent a request.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class ExchangeMiddleware:
         app: ASGIApp,
         metrics: Callable[[], Metrics],
         policies: RoutePolicies,
-        trusted_proxies: Sequence[str] = (),
+        identifier: Identifier | None = None,
     ) -> None:
         self._app = app
         self._metrics = metrics()
         self._policies = policies
-        self._trusted = trusted_proxies
+        self._identifier = identifier or Identifier()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -71,9 +71,17 @@ class ExchangeMiddleware:
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
         peer = scope["client"][0] if scope.get("client") else "unknown"
+        shown = Shown(
+            peer,
+            forwarded_for=headers.getlist("x-forwarded-for"),
+            api_keys=headers.getlist("x-api-key"),
+            authorizations=headers.getlist("authorization"),
+        )
+        identity = self._identifier.identify(shown)
         exchange = Exchange(
             request_id=given if _HARMLESS_ID.fullmatch(given) else uuid.uuid4().hex,
-            caller=Caller(client_key(peer, headers.getlist("x-forwarded-for"), self._trusted)),
+            caller=identity.caller,
+            key_fault=identity.fault,
             policy=self._policies.of(scope["path"]),
         )
         attach(scope, exchange)
@@ -132,6 +140,7 @@ class IntakeMiddleware:
         if refusal is None and exchange.policy.cost == 0:
             await self._app(scope, receive, send)
             return
+        refusal = exchange.key_fault or refusal
         body = GuardedBody(exchange, receive, self._config, self._budget, self._draining)
         try:
             await self._admit(scope, body, send, refusal)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 
 from models.errors import BackgroundRemovalError
-from service.access.caller import ANONYMOUS, Caller
+from service.access.caller import TIERS, Caller
 from service.errors import AccessDenied, BodyTooLarge, MethodNotAllowed, NotFound
 from service.http.problems import render
 from service.imaging.guard import file_too_large
@@ -24,7 +24,7 @@ WEBSOCKET = "WEBSOCKET"
 
 _READ = frozenset({"GET", "HEAD"})
 _POST = frozenset({"POST"})
-_ANYONE = frozenset({ANONYMOUS})
+_ANYONE = frozenset(TIERS)
 _FORM_BYTES = 256 * 1024
 _EMPTY_BYTES = 1024  # of BentoML's clients, which send an empty object where nothing is asked
 

@@ -23,6 +23,8 @@ STATUS: Mapping[type[BackgroundRemovalError], int] = {
     errors.NotFound: 404,
     errors.MethodNotAllowed: 405,
     errors.AccessDenied: 403,
+    errors.ApiKeyRequired: 401,
+    errors.InvalidApiKey: 401,
     errors.NotAcceptable: 406,
     errors.BodyTooLarge: 413,
     errors.UploadTimeout: 408,
@@ -34,6 +36,7 @@ STATUS: Mapping[type[BackgroundRemovalError], int] = {
 }
 
 _RETRY_AFTER_S = 5
+_CHALLENGE = 'Bearer realm="background-removal"'
 
 
 def status_of(error: type[BackgroundRemovalError]) -> int:
@@ -52,7 +55,7 @@ def body_of(error: BackgroundRemovalError, request_id: str) -> dict[str, Any]:
 def render(
     error: BackgroundRemovalError, request_id: str, status: int | None = None
 ) -> JSONResponse:
-    """The whole response, with `Retry-After` where trying again makes sense.
+    """The whole response; `Retry-After` says when to try again, `WWW-Authenticate` what is missing.
 
     Args:
         error: What happened.
@@ -65,6 +68,8 @@ def render(
         fields = error.fields
         seconds = fields.get("retry_after_seconds", fields.get("retry_after", _RETRY_AFTER_S))
         headers["Retry-After"] = str(seconds)
+    if status == 401:
+        headers["WWW-Authenticate"] = _CHALLENGE
     return JSONResponse(body_of(error, request_id), status_code=status, headers=headers)
 
 

@@ -118,6 +118,8 @@ def test_every_command_ends_by_one_mechanism(file: Path) -> None:
         ("scripts/gpu_check/__main__.py --batches 0", "0 is no whole number"),
         ("scripts/rembg/bench.py --models nonsense", "invalid choice: 'nonsense'"),
         ("scripts/rembg/bench.py --rembg-python /nowhere/python", "has no rembg beside it"),
+        ("scripts/keys.py list", "set BIREFNET_KEYS_FILE, or give --file"),
+        ("scripts/keys.py --file nowhere.json list", "nowhere.json cannot be read"),
         ("scripts/write_docs.py --nonsense", "unrecognized arguments"),
         (f"examples/sync_client.py {PHOTO} out.png {NOBODY}", f"sent to {NOBODY}: "),
         (f"examples/sync_client.py {PHOTO} out.png nonsense", "sent to nonsense: "),

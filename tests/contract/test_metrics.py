@@ -15,14 +15,16 @@ from service.http.schemas import HealthState
 from service.http.scrape import measure
 from service.resources import own_usage
 from tests.support.api import Api, ApiParts, open_api
+from tests.support.keys import issue_key
 from tests.support.matting import FakeMattingClient
 from tests.support.pictures import make_image
 
 pytestmark = pytest.mark.anyio
 
 
-async def metrics_after_a_removal(api: Api) -> dict[str, Metric]:
+async def metrics_after_a_removal(api: Api, key: str = "") -> dict[str, Metric]:
     """Every metric by the name Prometheus knows it by."""
+    api.client.headers.update({"X-API-Key": key} if key else {})
     assert (await api.remove(make_image("PNG"))).status_code == 200
     scraped = measure(await api.services.health.check(), api.services.remover.load(), own_usage())
     return {
@@ -37,9 +39,10 @@ def documented(root: Path) -> dict[str, str]:
     return dict(re.findall(r"^\| `(background_removal_\w+)` \| ([^|]*?) ?\|", text, re.MULTILINE))
 
 
-async def test_every_metric_and_label_is_documented_and_there(root: Path) -> None:
-    async with open_api() as api:
-        there = await metrics_after_a_removal(api)
+async def test_every_metric_and_label_is_documented_and_there(root: Path, tmp_path: Path) -> None:
+    key, _ = issue_key(tmp_path / "keys.json")
+    async with open_api(ApiParts(keys_file=tmp_path / "keys.json")) as api:
+        there = await metrics_after_a_removal(api, key)
     rows = documented(root)
     assert set(rows) == set(there)
     for name, labels in rows.items():

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from service.access.access import Access, AccessConfig
 from service.access.rate_limit import ClientLimiter, RateLimitConfig
 from service.http.app import create_app
 from service.http.bodies import IntakeConfig
@@ -46,6 +47,9 @@ class ApiParts:
     intake: IntakeConfig = field(default_factory=IntakeConfig)
     wanted: Requested = field(default_factory=lambda: Requested("auto", (), SPEC.name))
     trusted_proxies: tuple[str, ...] = ()
+    keys_file: Path | None = None
+    require_key: bool = False
+    redis_url: str = ""
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     is_warm: Callable[[], bool] = lambda: True
@@ -89,24 +93,30 @@ async def open_api(parts: ApiParts | None = None) -> AsyncIterator[Api]:
     config = HttpConfig(
         requested=parts.wanted,
         remover=parts.remover,
-        rates=parts.limits,
+        access=AccessConfig(
+            rates=parts.limits,
+            keys_file=parts.keys_file,
+            require_key=parts.require_key,
+            redis_url=parts.redis_url,
+            trusted_proxies=parts.trusted_proxies,
+        ),
         intake=parts.intake,
-        trusted_proxies=parts.trusted_proxies,
         cors_origins=parts.cors_origins,
         allowed_hosts=parts.allowed_hosts,
     )
-    limiter, draining = ClientLimiter(parts.limits), asyncio.Event()
     models = [ServedModel(SPEC, parts.matting), *parts.others]
-    services = create_services(config, models, metrics.observe_stages, limiter, draining)
+    access, draining = Access(config.access, metrics.count_fallback), asyncio.Event()
+    services = create_services(config, models, metrics.observe_stages, access, draining)
     services.health.is_warm = parts.is_warm
     app = create_app(services=services, swagger_ui=SWAGGER_UI)
     outer = Starlette()
     outer.mount(PREFIX, app)
     outer.mount("/", create_index_app(PREFIX))
     wrapped: ASGIApp = outer
-    for wrapper in reversed(create_middlewares(config, limiter, lambda: metrics, draining)):
+    for wrapper in reversed(create_middlewares(config, access, lambda: metrics, draining)):
         wrapped = wrapper.cls(wrapped, *wrapper.args, **wrapper.kwargs)
     transport = httpx.ASGITransport(wrapped, client=(parts.peer, 1234))
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
-        yield Api(client, app, wrapped, limiter, draining, registry, services)
+        yield Api(client, app, wrapped, access.limiter, draining, registry, services)
+    await access.close()
     await services.remover.close()

@@ -10,6 +10,7 @@ import pytest
 from service.environment import distrust_forwarded_headers
 from service.settings import Settings, variable
 from service.settings_reader import read_settings
+from service.wiring import configure
 
 # The specification's section 9.2: a value it shows, what becomes of it, and one that is wrong.
 SPECIFIED = [
@@ -45,6 +46,12 @@ OTHERS = [
         ("allowed_hosts", ("cutout.example", "photos")),
         "https://cutout.example",
     ),
+    (
+        "BIREFNET_REDIS_URL",
+        "redis://:x@10.0.0.1/0",
+        ("redis_url", "redis://:x@10.0.0.1/0"),
+        "http://x",
+    ),
     ("BIREFNET_PORT", "8080", ("port", 8080), "70000"),
     ("LOG_FORMAT", "JSON", ("log_format", "json"), "xml"),
 ]
@@ -78,7 +85,9 @@ def test_a_variable_does_what_it_says_or_refuses(
     assert len(refusal().splitlines()) == 2
 
 
-@pytest.mark.parametrize("name", ["BIREFNET_MODEL_PATH", "LOG_FILE", "BIREFNET_CACHE_DIR"])
+@pytest.mark.parametrize(
+    "name", ["BIREFNET_MODEL_PATH", "LOG_FILE", "BIREFNET_CACHE_DIR", "BIREFNET_KEYS_FILE"]
+)
 def test_a_path_may_begin_with_the_home_folder(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "~/x/file")
     field = next(f for f in Settings.model_fields if variable(f) == name)
@@ -268,3 +277,18 @@ def test_a_line_that_is_no_assignment_is_not_passed_over(line: str) -> None:
 def test_comments_blank_lines_and_export_are_no_faults() -> None:
     Path(".env").write_text("\n  # mine\nexport BIREFNET_PORT=1234\nBIREFNET_MAX_QUEUE = '7' # x\n")
     assert (read_settings().port, read_settings().max_queue) == (1234, 7)
+
+
+def test_keys_that_are_required_must_be_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIREFNET_REQUIRE_KEY", "true")
+    assert "BIREFNET_REQUIRE_KEY=true needs BIREFNET_KEYS_FILE" in refusal()
+    monkeypatch.setenv("BIREFNET_KEYS_FILE", "keys.json")
+    assert read_settings().require_key
+
+
+def test_the_password_of_redis_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIREFNET_REDIS_URL", "redis://:hidden@10.0.0.1/0")
+    settings = read_settings()
+    assert "hidden" not in f"{settings!r} {settings} {configure(settings)!r}"
+    monkeypatch.setenv("BIREFNET_REDIS_URL", "http://:hidden@10.0.0.1/0")
+    assert "hidden" not in refusal()
