@@ -33,6 +33,7 @@ class Metrics:
 
         registry = registry or client.REGISTRY
         counter = partial(client.Counter, registry=registry)
+        histogram = partial(client.Histogram, buckets=_SECONDS, registry=registry)
         self._requests = counter(
             "background_removal_requests_total",
             "Requests served, by route template, status and error code",
@@ -53,19 +54,15 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=registry,
         )
-        self._latency = client.Histogram(
+        self._latency = histogram(
             "background_removal_request_seconds",
             "From body complete to response ready",
             ["route"],
-            buckets=_SECONDS,
-            registry=registry,
         )
-        self._stage = client.Histogram(
+        self._stage = histogram(
             "background_removal_stage_seconds",
             "Each stage of a removal; inference is the forward pass of the whole batch",
             ["stage"],
-            buckets=_SECONDS,
-            registry=registry,
         )
 
     def begin(self) -> None:

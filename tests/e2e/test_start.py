@@ -57,6 +57,17 @@ def test_it_refuses_to_start_where_it_cannot_write(
     assert _refusal(model_store, {variable: value}).startswith(f"{variable}: {value} ")
 
 
+def test_it_refuses_to_start_without_the_file_of_keys_it_was_told(
+    model_store: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "keys.json"
+    said = _refusal(model_store, {"BIREFNET_KEYS_FILE": str(file)})
+    assert said == (
+        f"BIREFNET_KEYS_FILE: {file} cannot be read (No such file or directory); "
+        "python -m scripts.keys add makes it"
+    )
+
+
 def test_it_ends_where_no_engine_can_be_opened(model_store: Path) -> None:
     server = BentoServer(model_store, {"BIREFNET_ENGINE": "openvino", "BIREFNET_PRECISION": "int8"})
     server.launch()
