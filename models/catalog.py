@@ -7,6 +7,7 @@ that `auto` prefers each of them to every light model.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from models.errors import ModelNotFound
 from models.spec import (
@@ -266,7 +267,23 @@ _BIREFNETS = (
     ),
 )
 
-CATALOG: dict[str, ModelSpec] = {spec.name: spec for spec in (*_BIREFNETS, U2NET, U2NETP, MODNET)}
+#: BiRefNet fine-tuned on drawings. Its file has the keys of BiRefNet-general's network behind the
+#: prefixes that training in parallel and compiled adds.
+TOONOUT = replace(
+    _birefnet("ToonOut", None, "Anime and other drawings; BiRefNet, fine-tuned.", 60),
+    sources=(HubSource("joelseytre/toonout", "birefnet_finetuned_toonout.pth"),),
+    size_bytes=_FULL_MB,
+    licence="MIT",
+    caveat=(
+        "Weights under MIT, dataset (1,228 drawings made by a generator) under CC-BY-4.0, both by "
+        "the hub's page; fine-tuned from BiRefNet, some of whose training sets forbid commercial "
+        "use."
+    ),
+)
+
+CATALOG: dict[str, ModelSpec] = {
+    spec.name: spec for spec in (*_BIREFNETS, TOONOUT, U2NET, U2NETP, MODNET)
+}
 
 CUSTOM_NAME = "BiRefNet-custom"
 
@@ -276,10 +293,10 @@ ALIASES: Mapping[str, Alias] = {
         note="no BiRefNet-product was ever published: BiRefNet-general serves in its place",
     ),
     "BiRefNet-anime": Alias(
-        serves=None,
+        serves="ToonOut",
         note=(
-            "no BiRefNet-anime was ever published; take BiRefNet-general, or serve a fine-tuned "
-            "BiRefNet of your own with BIREFNET_MODEL_PATH"
+            "no BiRefNet-anime was ever published: ToonOut, a BiRefNet that others fine-tuned on "
+            "anime, serves in its place"
         ),
     ),
 }
@@ -296,8 +313,6 @@ def find(name: str) -> ModelSpec:
     """
     alias = ALIASES.get(name)
     if alias is not None:
-        if alias.serves is None:
-            raise ModelNotFound(alias.note)
         name = alias.serves
     try:
         return CATALOG[name]

@@ -105,11 +105,11 @@ class Alias:
     """A name people ask for though no checkpoint of that name was ever published.
 
     Attributes:
-        serves: The model that serves in its place, or None where none would do.
+        serves: The model that serves in its place.
         note: Why, and what to do instead; shown wherever the name is used.
     """
 
-    serves: str | None
+    serves: str
     note: str
 
 

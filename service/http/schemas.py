@@ -190,3 +190,5 @@ class Info(BaseModel):
     formats: Formats
     limits: Limits
     rate_limits: RateLimits
+    tiers: dict[str, RateLimits] = Field(description="The same for holders of a key, by tier")
+    max_batch_images: int

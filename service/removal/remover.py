@@ -206,16 +206,17 @@ class BackgroundRemover:
         """
         if name is None or name.lower() == "auto":
             return next(iter(self.models.values()))
+        served = ", ".join(self.models)
         wanted = (name.lower(), f"birefnet-{name.lower()}")
         alias = next((alias for known, alias in ALIASES.items() if known.lower() in wanted), None)
         if alias is not None:
             if alias.serves not in self.models:
-                raise InvalidRequest(f"model: {alias.note}")
+                raise InvalidRequest(f"model: {alias.note}; served here are {served}")
             return self.models[alias.serves]
         for known, model in self.models.items():
             if known.lower() in wanted:
                 return model
-        raise InvalidRequest(f"model: It is not served; served are {', '.join(self.models)}")
+        raise InvalidRequest(f"model: It is not served; served are {served}")
 
     async def _remove(
         self, data: bytes, options: RemovalOptions, media_type: str | None, clock: StageClock

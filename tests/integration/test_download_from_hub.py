@@ -304,7 +304,7 @@ def test_the_script_takes_a_mirror_and_names_what_it_pinned(
     ("name", "status", "said"),
     [
         ("BiRefNet-product", 1, "no BiRefNet-product was ever published: BiRefNet-general serves"),
-        ("BiRefNet-anime", 1, "no BiRefNet-anime was ever published"),
+        ("BiRefNet-anime", 1, "no BiRefNet-anime was ever published: ToonOut"),
     ],
 )
 def test_a_name_that_was_never_published_says_so(

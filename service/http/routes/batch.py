@@ -56,7 +56,7 @@ def _line_schema() -> dict[str, Any]:
         },
         **{
             status: {"model": Problem, "description": "A problem, by its code"}
-            for status in (403, 406, 408, 413, 422, 429, 500, 503)
+            for status in (401, 403, 406, 408, 413, 422, 429, 500, 503)
         },
     },
     openapi_extra={"requestBody": batch_body()},

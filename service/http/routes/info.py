@@ -5,6 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
+from service.access.caller import TIERS
+from service.access.rate_limit import RateLimitConfig, rates_of
 from service.http.dependencies import GivenServices, Services
 from service.http.forms import FormOptions
 from service.http.health import API_VERSION
@@ -48,9 +50,15 @@ def describe(services: Services) -> Info:
             max_frames=limits.max_frames,
             timeout_s=config.timeout_s,
         ),
-        rate_limits=RateLimits(
-            per_minute=rates.per_minute or None,
-            per_second=rates.per_second or None,
-            at_once=rates.in_flight or None,
-        ),
+        rate_limits=_limits_of(rates),
+        tiers={tier: _limits_of(rates_of(tier, rates)) for tier in TIERS},
+        max_batch_images=services.max_batch_images,
+    )
+
+
+def _limits_of(rates: RateLimitConfig) -> RateLimits:
+    return RateLimits(
+        per_minute=rates.per_minute or None,
+        per_second=rates.per_second or None,
+        at_once=rates.in_flight or None,
     )

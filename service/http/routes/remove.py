@@ -41,7 +41,7 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
         },
         **{
             status: {"model": Problem, "description": "A problem, by its code"}
-            for status in (400, 403, 406, 408, 413, 422, 429, 500, 503, 504)
+            for status in (400, 401, 403, 406, 408, 413, 422, 429, 500, 503, 504)
         },
     },
     openapi_extra={"requestBody": request_body(), "parameters": query_parameters()},
