@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator
@@ -136,7 +137,6 @@ async def _warm_up(services: Services) -> None:
     while not remover.is_warm:
         try:
             await remover.warm_up()
-            remover.open_batch_lane(await measure_batch_size(remover))
         except BackgroundRemovalError as early:
             log.info("warming up: %s", early)
             await asyncio.sleep(_WARM_UP_RETRY_S)
@@ -145,6 +145,8 @@ async def _warm_up(services: Services) -> None:
             return
     tags = ", ".join(model.tag for model in _models.values())
     log.info("ready: %s on http://%s:%d", tags, _settings.host, _settings.port)
+    with contextlib.suppress(BackgroundRemovalError):  # then batches go on one by one
+        remover.open_batch_lane(await measure_batch_size(remover))
 
 
 # BentoML brings the files of Swagger UI for its own page, which loads scripts of third parties.

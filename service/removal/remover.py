@@ -144,14 +144,14 @@ class BackgroundRemover:
         """Remove the background of a drawn picture with each model: no caller pays for a start."""
         for name in self.models:
             await self._remove_in_time(_drawn_picture(480, 640), RemovalOptions(model=name))
+        self.is_warm = True
 
     async def try_out(self) -> None:
         """Remove the background of a drawn picture of 1 megapixel, which counts nowhere."""
         await self._remove_in_time(_drawn_picture(720, 1280), RemovalOptions(), queued=False)
 
     def open_batch_lane(self, batch_size: int) -> None:
-        """Let so many pictures of batches in at once; all is ready then."""
-        self.is_warm = True
+        """Let so many pictures of batches in at once."""
         self.batch_size, self.batch_lane = batch_size, asyncio.Semaphore(batch_size)
 
     @property
