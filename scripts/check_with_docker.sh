@@ -216,9 +216,15 @@ END
     docker rm -f "$name-beside" >/dev/null
 }
 
-# On the volume is what was registered above.
+# An image of its own: a Bento serves at once what it was built to serve at once.
 serve_two() {
-    start_beside -e BIREFNET_MODELS="$model,BiRefNet-general-lite"
+    local two=$model,BiRefNet-general-lite
+    "$python" -m scripts.register_model --model BiRefNet-general-lite \
+        --from-file "$work/models/BiRefNet-general-lite.safetensors" --output-dir "$work/given" >/dev/null 2>&1
+    BIREFNET_MODELS=$two "$python" -m bentoml build >/dev/null 2>&1
+    "$python" -m bentoml containerize background_removal:latest --backend docker -t "$name:two" >"$work/two.log" 2>&1 \
+        || { tail -n 40 "$work/two.log"; fail "the image with two models was not built"; }
+    image=$name:two start_beside
     wait_for_model "$model"
     wait_for_model BiRefNet-general-lite
     docker exec "$name-beside" python -c "

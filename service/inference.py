@@ -16,8 +16,9 @@ from bentoml import Service
 
 from models.errors import InferenceFailed, ModelError, OutOfDeviceMemory
 from models.serving.served import FAKE_NOTE, ServedEngines
+from models.store.entries import bundled_services
 from models.store.registered import RegisteredModel
-from service.errors import MemoryExhausted
+from service.errors import CannotStart, MemoryExhausted
 from service.logs import LogConfig, set_up_logging
 from service.processes.bentoml_patches import batch_without_waiting, end_timers_with_requests
 from service.processes.own_socket import keep_reachable
@@ -174,7 +175,19 @@ def log_config(settings: Settings, name: str) -> LogConfig:
 def inference_services(
     models: Sequence[RegisteredModel],
 ) -> Mapping[str, RegisteredModel]:
-    """The models by the names of their services: `inference`, or one name for each of several."""
-    if len(models) == 1:
+    """The models by the names of their services: `inference`, or one name for each of several.
+
+    Raises:
+        CannotStart: If our Bento has no such services; BentoML would end in a traceback.
+    """
+    there = bundled_services()
+    if len(models) == 1 and (not there or "inference" in there):
         return {"inference": models[0]}
-    return {f"inference_{model.spec.name.lower().replace('-', '_')}": model for model in models}
+    named = {f"inference_{model.spec.name.lower().replace('-', '_')}": model for model in models}
+    if there and not named.keys() <= there:
+        names = ",".join(model.spec.name for model in models)
+        raise CannotStart(
+            f"this Bento was not built to serve {names} at once; build one that is: "
+            f"make bento BIREFNET_MODELS={names} (or make image)"
+        )
+    return named

@@ -14,6 +14,7 @@ from tempfile import TemporaryFile
 from models.errors import BackgroundRemovalError, CheckpointError
 from models.store.registered import (
     RegisteredModel,
+    bundled,
     is_intact,
     resolve,
     resolve_file,
@@ -46,10 +47,19 @@ def choose_models(settings: Settings) -> tuple[RegisteredModel, ...]:
     if told and None not in told:
         return tuple(model for model in told if model is not None)
     try:
-        found = [find_model(settings, name) for name in settings.models or (None,)]
+        found = [find_model(settings, name) for name in _names(settings)]
     except BackgroundRemovalError as missing:
         raise CannotStart(missing) from missing
     return tuple(sorted(found, key=lambda model: model.spec.rank))
+
+
+def _names(settings: Settings) -> Sequence[str | None]:
+    """What is asked for: several names, all that our Bento was built with, or what there is."""
+    nothing_said = settings.model == "auto" and settings.model_path is None
+    if settings.models or not nothing_said:
+        return settings.models or (None,)
+    several = [model.spec.name for model in bundled()]
+    return several if len(several) > 1 else (None,)
 
 
 def check_memory(models: Sequence[RegisteredModel], allowed: int) -> None:

@@ -53,6 +53,12 @@ def bundled_tags() -> tuple[str, ...]:
     return tuple(str(model.tag) for model in bento.info.all_models) if bento else ()
 
 
+def bundled_services() -> frozenset[str]:
+    """Names of the services the Bento was built with; none outside of one."""
+    bento = _bento()
+    return frozenset(service.name for service in bento.info.services) if bento else frozenset()
+
+
 _FOLDER = Path(__file__).parents[3]  # of a Bento: its code lies in `src`
 
 

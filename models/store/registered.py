@@ -64,6 +64,11 @@ def resolve(name: str) -> RegisteredModel:
     return min(found, key=lambda model: model.spec.rank)
 
 
+def bundled() -> list[RegisteredModel]:
+    """The models of our Bento that are here; none outside of one."""
+    return [model for tag in _bundled_models() if (model := resolve_tag(tag))]
+
+
 def resolve_file(checkpoint: Path, name: str | None = None) -> RegisteredModel | None:
     """Find what was registered from a file, by its content.
 

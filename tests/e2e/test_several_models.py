@@ -6,8 +6,11 @@ graph, and 170 MB need not be fetched.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +26,7 @@ from models.catalog import find
 from models.store.registered import version_of
 from tests.support.pictures import make_image
 from tests.support.problems import assert_problem
-from tests.support.server import NO_LIMITS, PREFIX, BentoServer, slow_picture
+from tests.support.server import NO_LIMITS, PREFIX, REPOSITORY, BentoServer, slow_picture
 
 BOTH = {"BIREFNET_MODELS": "u2netp, u2net", "BIREFNET_MODEL": "", "BIREFNET_ENGINE": "fake"}
 SERVICES = {"u2net": "inference_u2net", "u2netp": "inference_u2netp"}
@@ -176,3 +179,39 @@ def test_what_cannot_be_served_is_said_in_one_sentence(
     assert told in server.log()
     assert "Traceback" not in server.log()
     server.close()
+
+
+@pytest.mark.full
+@pytest.mark.timeout(300)
+def test_a_bento_serves_all_it_was_built_with_or_one_of_them(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "models").symlink_to(store)
+    home = {**os.environ, "BENTOML_HOME": str(tmp_path), "BENTOML_DO_NOT_TRACK": "True"}
+    words = [sys.executable, "-m", "bentoml", "build", "-o", "tag"]
+
+    def build(**environment: str) -> str:
+        told = subprocess.run(
+            words,
+            env=home | environment,
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        version = told.strip().rpartition(":")[2]
+        return str(tmp_path / "bentos" / "background_removal" / version)
+
+    two, one = build(BIREFNET_MODELS="u2net,u2netp"), build(BIREFNET_MODEL="u2netp")
+    plain = {"BIREFNET_ENGINE": "fake", "BIREFNET_MODEL": "", "PYTHONPATH": ""}
+    with BentoServer(store, plain, two) as server:
+        assert set(server.workers()) == {"background_removal", *SERVICES.values()}
+        assert server.remove(make_image("PNG"), model="u2netp").status_code == 200
+    with BentoServer(store, {**plain, "BIREFNET_MODEL": "u2netp"}, two) as server:
+        assert set(server.workers()) == {"background_removal", "inference_u2netp"}
+    refused = BentoServer(store, {**plain, "BIREFNET_MODELS": "u2net,u2netp"}, one)
+    refused.launch()
+    assert refused.wait_for_end() == 1
+    assert (
+        "make bento BIREFNET_MODELS=u2netp" in refused.log() or "was not built to" in refused.log()
+    )
+    assert "Traceback" not in refused.log()
+    refused.close()
