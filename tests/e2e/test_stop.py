@@ -77,9 +77,9 @@ def test_every_picture_that_had_arrived_is_returned_whatever_stage_it_was_in(ser
     settings["BIREFNET_PROCESSING_TIMEOUT_SEC"] = "120"
     with serve(**settings, **NO_LIMITS) as server, ThreadPoolExecutor(8) as threads:
 
-        def send(data: bytes) -> None:
+        def send(data: bytes, **options: str) -> None:
             name = f"request-{len(sent)}"
-            answer = threads.submit(server.remove, data, headers={"X-Request-ID": name})
+            answer = threads.submit(server.remove, data, headers={"X-Request-ID": name}, **options)
             sent.append(Sent(name, time.time(), answer))
 
         def wait_until(imaging: int, inference: int) -> None:
@@ -87,7 +87,7 @@ def test_every_picture_that_had_arrived_is_returned_whatever_stage_it_was_in(ser
             server.wait_for(lambda: _load_of(server) == wanted, 60, str(wanted))
 
         with server.begin_upload(multipart(large), share=0.5) as half:
-            send(dear)
+            send(dear, format="avif")  # some seconds of encoding, for the others to arrive in
             wait_until(imaging=0, inference=1)
             time.sleep(0.3)  # it is a batch now, which nothing joins
             send(slow_picture(5))
