@@ -75,6 +75,7 @@ def test_every_picture_that_had_arrived_is_returned_whatever_stage_it_was_in(ser
     sent: list[Sent] = []
     settings = {"BIREFNET_NUM_WORKERS": "1", "LOG_LEVEL": "debug"}
     settings["BIREFNET_PROCESSING_TIMEOUT_SEC"] = "120"
+    settings["BIREFNET_MAX_PICTURE_MEMORY_MB"] = "4096"  # none waits for another's memory
     with serve(**settings, **NO_LIMITS) as server, ThreadPoolExecutor(8) as threads:
 
         def send(data: bytes, **options: str) -> None:
