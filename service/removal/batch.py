@@ -119,16 +119,17 @@ async def measure_batch_size(remover: BackgroundRemover) -> int:
     """How many pictures at once are worth it, by trying, for some seconds at most.
 
     Args:
-        remover: Removes one; nobody else may be waiting for it.
+        remover: Removes one.
 
     Returns:
-        The smallest number of which one more would not be faster; two where one takes so long that
-        more cannot be tried.
+        The smallest number of which one more would not be faster; at least two where more cannot
+        be tried, since one takes long or somebody waits for something better.
     """
     best, best_rate, over = SIZES[0], 0.0, time.monotonic() + _MEASURE_S
     for size in SIZES:
         started = time.monotonic()
-        if best_rate and started + size / best_rate > over:
+        too_long = best_rate > 0 and started + size / best_rate > over
+        if too_long or not remover.is_idle:
             return max(best, _UNMEASURED)
         await asyncio.gather(*(remover.try_out() for _ in range(size)))
         rate = size / (time.monotonic() - started)

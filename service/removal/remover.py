@@ -155,6 +155,11 @@ class BackgroundRemover:
         self.batch_size, self.batch_lane = batch_size, asyncio.Semaphore(batch_size)
 
     @property
+    def is_idle(self) -> bool:
+        """Whether no request is inside; pictures of batches do not count."""
+        return self._inside == 0
+
+    @property
     def overdue(self) -> int:
         """Imaging threads that are past their deadline, of `config.workers`."""
         return self._threads.overdue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -69,7 +70,19 @@ def _ask_for_time(picture: U8Array, seconds: float) -> bytes:
     return save(Image.fromarray(picture), "PNG", compress_level=1)
 
 
+class _NotThere(Exception):
+    """The requests never were where the test wanted them: the machine is too busy."""
+
+
 def test_every_picture_that_had_arrived_is_returned_whatever_stage_it_was_in(serve: Serve) -> None:
+    for _ in range(4):
+        with contextlib.suppress(_NotThere):
+            _stop_at_every_stage(serve)
+            return
+    pytest.fail("the requests were never all where the test wants them")
+
+
+def _stop_at_every_stage(serve: Serve) -> None:
     """With one imaging thread each request is where the test wants it."""
     large, dear = mosaic_picture(3000, 4000), _ask_for_time(mosaic_pixels(4320, 7680), 2)
     sent: list[Sent] = []
@@ -85,7 +98,11 @@ def test_every_picture_that_had_arrived_is_returned_whatever_stage_it_was_in(ser
 
         def wait_until(imaging: int, inference: int) -> None:
             wanted = dict(zip(LOAD, (imaging, inference), strict=True))
-            server.wait_for(lambda: _load_of(server) == wanted, 60, str(wanted))
+            give_up = time.monotonic() + 12
+            while _load_of(server) != wanted:
+                if time.monotonic() > give_up:
+                    raise _NotThere
+                time.sleep(0.05)
 
         with server.begin_upload(multipart(large), share=0.5) as half:
             send(dear, format="avif")  # some seconds of encoding, for the others to arrive in
