@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -40,7 +41,8 @@ def test_no_request_that_the_schema_allows_gets_an_answer_it_does_not(
         *("--checks", ",".join(CHECKS), "--max-examples", "200", "--continue-on-failure"),
         *("--generation-database", "none"),
     )
-    assert "Tested: 4" in told
+    paths = json.loads(SCHEMA.read_text())["paths"].values()
+    assert f"Tested: {sum(map(len, paths))}" in told
 
 
 def test_a_python_generator_accepts_the_schema(tmp_path: Path) -> None:
