@@ -92,6 +92,7 @@ async def read_batch_request(request: Request, most: int) -> BatchRequest:
     """
     body = request.stream()
     try:
+        _refuse_compressed(request)
         boundary = boundary_of(request.headers.get("content-type", ""))
         parts = await read_parts(boundary, body, most + MAX_PARTS)
         return _of_batch(parts, request.query_params, most)
@@ -126,10 +127,14 @@ def _of_batch(parts: list[Part], query: Iterable[str], most: int) -> BatchReques
     return BatchRequest(images, options)
 
 
-async def _read(request: Request, body: AsyncIterator[bytes]) -> RemovalRequest:
+def _refuse_compressed(request: Request) -> None:
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", ""):
         raise refusal([Fault("body", "Send the body without a Content-Encoding")])
+
+
+async def _read(request: Request, body: AsyncIterator[bytes]) -> RemovalRequest:
+    _refuse_compressed(request)
     content_type = request.headers.get("content-type", "")
     media_type = content_type.split(";")[0].strip().lower()
     query = request.query_params

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from models.arrays import U8Array
 from service.imaging.exif import Exif
 
@@ -65,6 +67,27 @@ class StoredPixels:
 
     colours: U8Array
     alpha: U8Array | None = None
+
+
+def on_canvas(
+    stored: StoredPixels, height: int, width: int, corner: tuple[int, int]
+) -> StoredPixels:
+    """A frame on its canvas, of which the rest is transparent; as it is where it fills it.
+
+    Args:
+        stored: The frame, RGB.
+        height: Rows of the canvas.
+        width: Columns of the canvas.
+        corner: Row and column of the frame's first pixel.
+    """
+    rows, columns = stored.colours.shape[:2]
+    if (rows, columns) == (height, width):
+        return stored
+    place = np.s_[corner[0] : corner[0] + rows, corner[1] : corner[1] + columns]
+    canvas, opaque = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.uint8)
+    canvas[place] = stored.colours
+    opaque[place] = 255 if stored.alpha is None else stored.alpha
+    return StoredPixels(canvas, opaque)
 
 
 class PictureFile(Protocol):

@@ -22,7 +22,7 @@ _FILTER_UP = 2
 _COLOUR_TYPE = {1: 0, 3: 2, 4: 6}  # channels -> grey, RGB, RGBA
 _PERCEPTUAL_INTENT = b"\x00"
 _DEFLATE_LEVEL = 1
-# Speed for size, as measured in docs/benchmarks/2026-11-27-output-formats.md.
+# Speed for size, as measured in docs/benchmarks/2026-11-27-looks.md.
 _WEBP_METHOD = 0
 _AVIF_SPEED = 9
 #: Media type of `encode_parts`.

@@ -13,7 +13,13 @@ import numpy as np
 from PIL import Image
 
 from models.arrays import U8Array
-from service.imaging.container import CheckDeadline, ColourTags, StoredPixels, WatchedBytes
+from service.imaging.container import (
+    CheckDeadline,
+    ColourTags,
+    StoredPixels,
+    WatchedBytes,
+    on_canvas,
+)
 from service.imaging.exif import Exif
 from service.imaging.samples import by_palette
 
@@ -113,14 +119,8 @@ class GifFile:
             opacity = np.full(256, 255, np.uint8)
             opacity[first.transparent] = 0
             alpha = np.asarray(cv2.LUT(indices, opacity), np.uint8)
-        if (first.height, first.width) == (self.height, self.width):
-            return StoredPixels(colours, alpha)
-        canvas = np.zeros((self.height, self.width, 3), np.uint8)
-        opaque = np.zeros((self.height, self.width), np.uint8)
-        place = np.s_[first.y : first.y + first.height, first.x : first.x + first.width]
-        canvas[place] = colours
-        opaque[place] = 255 if alpha is None else alpha
-        return StoredPixels(canvas, opaque)
+        frame = StoredPixels(colours, alpha)
+        return on_canvas(frame, self.height, self.width, (first.y, first.x))
 
 
 def read_gif(data: bytes) -> GifFile:

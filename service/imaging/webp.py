@@ -13,7 +13,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from service.imaging.container import CheckDeadline, ColourTags, StoredPixels, WatchedBytes
+from service.imaging.container import (
+    CheckDeadline,
+    ColourTags,
+    StoredPixels,
+    WatchedBytes,
+    on_canvas,
+)
 from service.imaging.exif import Exif, read_exif
 
 _RIFF_HEADER_BYTES = 12
@@ -106,14 +112,8 @@ class WebpFile:
                 rgba = np.asarray(image)
                 colours = np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), np.uint8)
                 alpha = np.asarray(cv2.extractChannel(rgba, 3), np.uint8)
-        if (self.first.height, self.first.width) == (self.height, self.width):
-            return StoredPixels(colours, alpha)
-        canvas = np.zeros((self.height, self.width, 3), np.uint8)
-        opaque = np.zeros((self.height, self.width), np.uint8)
-        place = np.s_[self.y : self.y + self.first.height, self.x : self.x + self.first.width]
-        canvas[place] = colours
-        opaque[place] = 255 if alpha is None else alpha
-        return StoredPixels(canvas, opaque)
+        frame = StoredPixels(colours, alpha)
+        return on_canvas(frame, self.height, self.width, (self.y, self.x))
 
 
 def read_webp(data: bytes) -> WebpFile:

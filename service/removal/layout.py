@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from models.matting.canvas import Box
 from service.errors import InvalidRequest
+from service.imaging.guard import ImageLimits
 from service.removal.options import RemovalOptions
 
 PREVIEW_PIXELS = 250_000
-#: A canvas is never larger than the largest picture that is taken.
-_MOST_SIDE, _MOST_PIXELS = 7680, 50_000_000
+#: A canvas is never larger than a picture of the usual limits, whatever an operator takes in.
+_MOST_SIDE, _MOST_PIXELS = ImageLimits.max_long_side, ImageLimits.max_pixels
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ def bytes_of(removal: Removal) -> int:
         InvalidRequest: If the canvas would be larger than any picture that is taken.
     """
     header, options, behind = removal.header, removal.options, removal.background_header
+    size = header.height, header.width
     pixels = header.height * header.width
     finish = pixels * _FINISH_BYTES
-    canvas = largest_canvas(options, header.height, header.width)
+    canvas = largest_canvas(options, *size) if options.is_laid_out else pixels
     if options.is_laid_out or options.made == "composite":
         finish += canvas * _CANVAS_BYTES
     if options.format in ("webp", "avif"):

@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from service.access.rate_limit import RateLimitConfig
-from service.removal.options import RemovalOptions
 from tests.support.api import REMOVE, Api, ApiParts, open_api
 from tests.support.matting import FakeMattingClient
 from tests.support.pictures import make_image
@@ -122,6 +121,7 @@ async def test_what_is_wrong_with_the_whole_is_refused_before_anything_is_done()
             (pictures(51), {}, "At most 50 pictures"),
             (pictures(2), {"crop": "maybe"}, "crop: Expected true or false"),
             (pictures(2), {"return_base64": "true"}, "lines of JSON"),
+            (pictures(2), {"model": "BiRefNet-general"}, "served are fake-net"),
             (pictures(2), {"smothing": "true"}, "did you mean smoothing?"),
             (pictures(2), {"format": "jpeg"}, "JPEG has no transparency"),
         ):
@@ -129,6 +129,9 @@ async def test_what_is_wrong_with_the_whole_is_refused_before_anything_is_done()
             assert told in assert_problem(answer, "INVALID_REQUEST")["detail"]
         nothing = await api.client.post(BATCH, files={"bg_image": make_image("PNG")})
         assert "image: Field required" in assert_problem(nothing, "INVALID_REQUEST")["detail"]
+        headers = {"Content-Encoding": "gzip"}
+        zipped = await api.client.post(BATCH, files={"image": b"x"}, headers=headers)
+        assert "Content-Encoding" in assert_problem(zipped, "INVALID_REQUEST")["detail"]
         api.client.headers["Accept"] = "image/png"
         assert_problem(await send(api, pictures(1)), "NOT_ACCEPTABLE")
         assert matting.calls == 0
@@ -181,7 +184,3 @@ class _Shut:
 
     async def __aexit__(self, *_: object) -> None:
         raise AssertionError
-
-
-def test_the_options_of_a_batch_are_those_of_a_removal() -> None:
-    assert "image" not in RemovalOptions.model_fields

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -188,7 +187,6 @@ async def test_what_cannot_be_is_refused_by_name(
     for send in (by_form, by_query):
         detail = assert_problem(await send(api, **options), "INVALID_REQUEST")["detail"]
         assert field in detail
-    assert "Expected" not in detail or "expected" not in detail.split("Expected")[1]
 
 
 async def test_a_query_of_a_raw_body_may_hold_options_only(api: Api) -> None:
@@ -369,7 +367,3 @@ async def test_what_nobody_would_accept_is_not_made(
 ) -> None:
     api.client.headers["Accept"] = accept
     assert_problem(await by_form(api, **options), "NOT_ACCEPTABLE")
-
-
-def test_the_options_have_a_schema_each_as_they_are_sent() -> None:
-    json.dumps(FormOptions.model_json_schema())

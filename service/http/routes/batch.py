@@ -68,6 +68,7 @@ async def remove_batch(request: Request, services: GivenServices) -> Response:
     if kind is None:
         raise NotAcceptable(f"Accept names neither {JSON_LINES} nor {ZIP}")
     batch = await read_batch_request(request, services.max_batch_images)
+    services.remover.find(batch.options.model)  # or all of them would fail one by one
     write = _as_zip if kind == ZIP else _as_lines
     headers = {"Vary": "Accept", "X-Accel-Buffering": "no"}
     if kind == ZIP:

@@ -380,10 +380,10 @@ def test_an_avif_cut_short_is_corrupt(kept: float) -> None:
 )  # fmt: skip
 def test_hostile_boxes_end_soon(body: bytes) -> None:
     data = box(b"ftyp", b"avif", bytes(4), b"avif") + body
-    started = time.process_time()
+    started = time.thread_time()
     with pytest.raises(ImageError):
         inspect(data, LIMITS)
-    assert time.process_time() - started < 3
+    assert time.thread_time() - started < 1
 
 
 @pytest.mark.parametrize(
@@ -400,9 +400,9 @@ def test_thousands_of_helpers_are_not_asked() -> None:
     helper = Item(b"av01", b"", tuple(box(b"free", bytes((i,))) for i in range(200)))
     items = [item, helper]
     references: list[Reference] = [(b"auxl", 2, (1,))] * 9_000
-    started = time.process_time()
+    started = time.thread_time()
     assert read(write_heif(items, references)).alpha is None
-    assert time.process_time() - started < 3
+    assert time.thread_time() - started < 1
 
 
 def test_the_end_of_the_time_comes_through() -> None:

@@ -190,10 +190,10 @@ def test_more_than_100_frames_are_refused() -> None:
     ids=["pieces of one byte", "empty comments", "no size", "a cut frame", "zeros"],
 )
 def test_millions_of_blocks_end_soon(block: bytes) -> None:
-    started = time.process_time()
+    started = time.thread_time()
     with pytest.raises(ImageError):
         inspect(make_gif([block]), LIMITS)
-    assert time.process_time() - started < 3
+    assert time.thread_time() - started < 1
 
 
 @pytest.mark.parametrize("bits", [0, 9, 12, 255])

@@ -345,9 +345,9 @@ def test_a_million_smaller_copies_are_not_followed() -> None:
     copy = struct.pack("<HHHII", 1, 254, 4, 1, 1)
     chain = b"".join(copy + struct.pack("<I", len(data) + 18 * (i + 1)) for i in range(500_000))
     data = data[: at + 2 + 12 * count] + struct.pack("<I", len(data)) + data[at + 6 + 12 * count :]
-    started = time.process_time()
+    started = time.thread_time()
     assert inspect(data + chain, LIMITS).file.frames == 1
-    assert time.process_time() - started < 3
+    assert time.thread_time() - started < 1
 
 
 def test_more_than_100_pages_are_refused_at_once() -> None:
@@ -357,10 +357,10 @@ def test_more_than_100_pages_are_refused_at_once() -> None:
     n = 500_000
     chain = b"".join(struct.pack("<HI", 0, len(data) + 6 * (i + 1)) for i in range(n))
     data = data[: at + 2 + 12 * count] + struct.pack("<I", len(data)) + data[at + 6 + 12 * count :]
-    started = time.process_time()
+    started = time.thread_time()
     with pytest.raises(AnimatedImage):
         inspect(data + chain, LIMITS)
-    assert time.process_time() - started < 3
+    assert time.thread_time() - started < 1
 
 
 def test_a_bomb_is_one_by_pixels_and_by_ratio() -> None:
