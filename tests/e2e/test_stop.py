@@ -84,7 +84,7 @@ def test_every_picture_that_had_arrived_is_returned_whatever_stage_it_was_in(ser
 
 def _stop_at_every_stage(serve: Serve) -> None:
     """With one imaging thread each request is where the test wants it."""
-    large, dear = mosaic_picture(3000, 4000), _ask_for_time(mosaic_pixels(4320, 7680), 2)
+    dear = _ask_for_time(mosaic_pixels(4320, 7680), 4)
     sent: list[Sent] = []
     settings = {"BIREFNET_NUM_WORKERS": "1", "LOG_LEVEL": "debug"}
     settings["BIREFNET_PROCESSING_TIMEOUT_SEC"] = "120"
@@ -104,14 +104,15 @@ def _stop_at_every_stage(serve: Serve) -> None:
                     raise _NotThere
                 time.sleep(0.05)
 
-        with server.begin_upload(multipart(large), share=0.5) as half:
+        with server.begin_upload(multipart(mosaic_picture(3000, 4000)), share=0.5) as half:
             send(dear, format="avif")  # some seconds of encoding, for the others to arrive in
             wait_until(imaging=0, inference=1)
             time.sleep(0.3)  # it is a batch now, which nothing joins
             send(slow_picture(5))
+            wait_until(imaging=0, inference=2)
             wait_until(imaging=1, inference=1)  # the dear one is being finished
             for _ in range(2):
-                send(large)
+                send(make_image("JPEG"))  # small, for it must arrive at once
             wait_until(imaging=3, inference=1)  # these wait for the thread
             server.terminate()
             moment = time.time()
@@ -123,7 +124,7 @@ def _stop_at_every_stage(serve: Serve) -> None:
             assert b" 503 " in answer
             assert time.time() - moment < 5  # long before the work under way is done
         with pytest.raises(httpx.ConnectError):
-            server.remove(large)
+            server.remove(make_image("JPEG"))
         assert time.time() - moment < 8
         lost = [r.answer.result().text for r in sent if r.answer.result().status_code != 200]
         assert lost == [], server.log()
