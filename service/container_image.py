@@ -31,6 +31,7 @@ _ENVIRONMENT = {
     "BIREFNET_CACHE_DIR": "/data/cache",
     "BIREFNET_HOST": "0.0.0.0",  # noqa: S104  # a container's own network
     "BIREFNET_PORT": str(_PORT),
+    "BIREFNET_STORAGE_URL": "/data/storage",
     "PYTHONDONTWRITEBYTECODE": "1",
     "TMPDIR": "/data",  # sockets; a folder below would not be there on an empty volume
 }

@@ -8,6 +8,8 @@ The whole tree::
     │  ├─ InvalidRequest
     │  ├─ HostNotAllowed
     │  ├─ NotFound
+    │  ├─ BackgroundNotFound
+    │  ├─ BackgroundQuotaExceeded
     │  ├─ MethodNotAllowed
     │  ├─ AccessDenied
     │  ├─ ApiKeyRequired
@@ -31,6 +33,8 @@ The whole tree::
        ├─ InferenceUnavailable
        ├─ GpuMemoryExhausted
        ├─ MemoryExhausted
+       ├─ StorageUnavailable               service/blobs/store.py
+       ├─ StorageFull                      service/blobs/store.py
        ├─ ProcessingTimeout
        └─ ShuttingDown
 
@@ -91,6 +95,20 @@ class NotFound(RequestError):
 
     code = "NOT_FOUND"
     public_message = "There is nothing at this address"
+
+
+class BackgroundNotFound(RequestError):
+    """There is no such background, or it is somebody else's; it is not said which."""
+
+    code = "BACKGROUND_NOT_FOUND"
+    public_message = "There is no such background"
+
+
+class BackgroundQuotaExceeded(RequestError):
+    """The holder of a key has as many backgrounds as it may."""
+
+    code = "BACKGROUND_QUOTA_EXCEEDED"
+    public_message = "You have as many backgrounds as you may; delete one first"
 
 
 class MethodNotAllowed(RequestError):

@@ -66,6 +66,7 @@ from service.startup import (
     check_log_file,
     check_memory,
     check_redis,
+    check_storage,
     choose_models,
 )
 from service.wiring import configure, create_middlewares, create_services
@@ -221,6 +222,7 @@ class BackgroundRemoval(_Inferences):  # type: ignore[misc, valid-type]
         check_address(given.get("host") or _settings.host, given.get("port") or _settings.port)
         check_folder(_settings.cache_dir, "BIREFNET_CACHE_DIR")
         check_keys_file(_settings.keys_file)
+        check_storage(_settings.storage_url, _settings.keys_file)
         inference_logs = (log_config(_settings, name).file for name in _models)
         for file in (_settings.log_file, *inference_logs):
             if file is not None:

@@ -6,20 +6,27 @@ Every variable does what it says or the service refuses to start; `docs/configur
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.serving.options import EngineOptions
 from models.spec import Precision
+from service.setting_types import (
+    Address,
+    AnyCase,
+    HomePath,
+    HostNames,
+    ModelNames,
+    Names,
+    Networks,
+    StorageAddress,
+)
 
 PREFIX = "BIREFNET_"
 ENV_FILE = Path(".env")
-_HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 UNPREFIXED = {"log_level": "LOG_LEVEL", "log_format": "LOG_FORMAT", "log_file": "LOG_FILE"}
 
 
@@ -39,11 +46,11 @@ class Settings(BaseSettings):
         default="auto",
         description="Model to serve: a name of the catalogue, or auto for the best registered one.",
     )
-    model_path: Path | None = Field(
+    model_path: HomePath | None = Field(
         default=None,
         description="Checkpoint file to serve; wins over BIREFNET_MODEL=auto, contradicts a name.",
     )
-    models: Annotated[tuple[str, ...], NoDecode] = Field(
+    models: ModelNames = Field(
         default=(),
         description="Several models to serve at once, in place of BIREFNET_MODEL; callers choose "
         "by name, and get the best of them otherwise.",
@@ -138,12 +145,23 @@ class Settings(BaseSettings):
     max_in_flight_per_client: int = Field(
         default=3, ge=0, description="Most requests of one client at once; 0: no limit."
     )
-    keys_file: Path | None = Field(
+    keys_file: HomePath | None = Field(
         default=None,
         description="File of API keys, which python -m scripts.keys writes; unset: none are taken.",
     )
     require_key: bool = Field(
         default=False, description="Refuse callers without an API key; needs BIREFNET_KEYS_FILE."
+    )
+    storage_url: StorageAddress = Field(
+        default="~/.local/share/birefnet-background-removal",
+        description="Where the backgrounds lie that holders of a key upload: a folder, or s3://, "
+        "gs:// or az:// with a bucket and a prefix.",
+    )
+    max_backgrounds_per_key: int = Field(
+        default=50, ge=0, le=1000, description="Most backgrounds that one key may keep."
+    )
+    max_background_mb_per_key: int = Field(
+        default=100, ge=0, description="Most of all backgrounds of one key together, in MiB."
     )
     redis_url: str = Field(
         default="",
@@ -152,19 +170,19 @@ class Settings(BaseSettings):
         description="Redis that replicas keep rate limits in together (redis://, rediss:// or "
         "redis+unix://); unset: each replica keeps its own.",
     )
-    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+    trusted_proxies: Networks = Field(
         default=(),
         description="Addresses or networks whose X-Forwarded-For is believed, comma separated.",
     )
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    cors_origins: Names = Field(
         default=(), description="Origins a browser may call from, comma separated; empty: none."
     )
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    allowed_hosts: HostNames = Field(
         default=(),
         description="Host names, beside localhost, that a browser may call a service on a loopback "
         "address by, comma separated; a reverse proxy on this machine may pass such a name on.",
     )
-    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    host: Address = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=55433, ge=1, le=65535, description="Port to listen on.")
     keep_alive_sec: int = Field(
         default=75,
@@ -178,71 +196,25 @@ class Settings(BaseSettings):
         le=65536,
         description="Most open connections; the longest silent one makes room for a new one.",
     )
-    cache_dir: Path = Field(
+    cache_dir: HomePath = Field(
         default=Path("~/.cache/birefnet-background-removal"),
         description="Writable folder for compiled models, and for the sockets between processes.",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = Field(
         default="info",
         validation_alias="LOG_LEVEL",
         description="debug also logs stage times, and probes that succeed.",
     )
-    log_format: Literal["text", "json"] = Field(
+    log_format: Annotated[Literal["text", "json"], AnyCase] = Field(
         default="text",
         validation_alias="LOG_FORMAT",
         description="text, or json: one object per line.",
     )
-    log_file: Path | None = Field(
+    log_file: HomePath | None = Field(
         default=None,
         validation_alias="LOG_FILE",
         description="Log file, rotated at 10 MB, three kept; unset: standard error only.",
     )
-
-    @field_validator("models", "trusted_proxies", "cors_origins", "allowed_hosts", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        """`a, b` is two entries."""
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for entry in value:
-            ipaddress.ip_network(entry, strict=False)
-        return value
-
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for entry in value:
-            if not _HOST_NAME.fullmatch(entry):
-                raise ValueError(f"{entry} is no host name; write it without scheme, port and path")
-        return tuple(entry.lower() for entry in value)
-
-    @field_validator("host")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        """BentoML takes no names, and says so in five lines."""
-        return str(ipaddress.ip_address("127.0.0.1" if value == "localhost" else value))
-
-    @field_validator("log_level", "log_format", mode="before")
-    @classmethod
-    def _lower(cls, value: object) -> object:
-        return value.lower() if isinstance(value, str) else value
-
-    @field_validator("models")
-    @classmethod
-    def _different(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) < len(value):
-            raise ValueError("a model is named twice")
-        return value
-
-    @field_validator("model_path", "cache_dir", "log_file", "keys_file")
-    @classmethod
-    def _home(cls, value: Path | None) -> Path | None:
-        return value.expanduser() if value is not None else None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

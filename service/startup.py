@@ -22,6 +22,7 @@ from models.store.registered import (
 )
 from models.worker import WorkerFailed, run_worker
 from service.access.key_file import BrokenKeyFile, read_key_file
+from service.blobs.blobs import BadStorage, folder_of, make_folder, open_store
 from service.environment import told_models
 from service.errors import CannotStart
 from service.logs import open_log_file
@@ -179,6 +180,26 @@ def check_keys_file(file: Path | None) -> None:
         raise CannotStart(
             f"BIREFNET_KEYS_FILE: {broken}; python -m scripts.keys add makes it"
         ) from broken
+
+
+def check_storage(address: str, keys_file: Path | None) -> None:
+    """Find out whether uploads can be kept, where somebody may upload; make the folder if need be.
+
+    A bucket is not asked: it may come later.
+
+    Raises:
+        CannotStart: With one sentence, if not.
+    """
+    if keys_file is None:
+        return
+    folder = folder_of(address)
+    try:
+        if folder is not None:
+            make_folder(folder)
+            check_folder(folder, "BIREFNET_STORAGE_URL")
+        open_store(address)
+    except (BadStorage, OSError) as refused:
+        raise CannotStart(f"BIREFNET_STORAGE_URL: {refused}") from refused
 
 
 def check_redis(url: str) -> None:

@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.access.access import Access, AccessConfig
 from service.access.rate_limit import RateLimitConfig
+from service.blobs.blobs import Blobs
 from service.http.app import EXPOSED_HEADERS
 from service.http.bodies import IntakeConfig
 from service.http.dependencies import Services
@@ -22,6 +23,7 @@ from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
 from service.http.policies import create_policies
 from service.http.target import TargetMiddleware
 from service.imaging.guard import ImageLimits
+from service.library.library import BackgroundLibrary, Quota
 from service.processes.connections import ConnectionConfig
 from service.removal.ports import ServedModel
 from service.removal.remover import BackgroundRemover, RemoverConfig
@@ -42,6 +44,8 @@ class HttpConfig:
         requested: What the operator asked for, for health.
         max_batch_images: Most pictures of a batch.
         max_batch_bytes: Most bytes of them.
+        storage: Where what callers upload lies; nobody can, where there are no keys.
+        backgrounds: How many backgrounds one key may keep.
         cors_origins: Origins whose pages may call.
         allowed_hosts: Host names a browser may use beside local ones.
     """
@@ -53,6 +57,8 @@ class HttpConfig:
     connections: ConnectionConfig = field(default_factory=ConnectionConfig)
     max_batch_images: int = 50
     max_batch_bytes: int = 100 * 1024**2
+    storage: str = ""
+    backgrounds: Quota = field(default_factory=Quota)
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
 
@@ -92,9 +98,16 @@ def configure(settings: Settings) -> HttpConfig:
         ),
         max_batch_images=settings.max_batch_images,
         max_batch_bytes=settings.max_batch_mb * 1024**2,
+        storage=settings.storage_url,
+        backgrounds=_quota(settings),
         cors_origins=settings.cors_origins,
         allowed_hosts=settings.allowed_hosts,
     )
+
+
+def _quota(settings: Settings) -> Quota:
+    """How many backgrounds one key may keep."""
+    return Quota(settings.max_backgrounds_per_key, settings.max_background_mb_per_key * 1024**2)
 
 
 def _picture_bytes(settings: Settings) -> int:
@@ -121,6 +134,12 @@ def create_services(
         stopping: Set once the process has been told to stop.
     """
     remover = BackgroundRemover(models, config.remover, Telemetry(observe_stages))
+    blobs = Blobs(config.storage) if config.access.keys_file is not None else None
+    backgrounds = BackgroundLibrary(remover, blobs, config.backgrounds)
+
+    async def notes() -> list[str]:
+        return [*await access.notes(), *await backgrounds.notes()]
+
     health = HealthReporter(
         models,
         config.requested,
@@ -128,10 +147,16 @@ def create_services(
         is_warm=lambda: remover.is_warm,
         overdue=lambda: (remover.overdue, remover.config.workers),
         batch_size=lambda: remover.batch_size,
-        access_notes=access.notes,
+        notes=notes,
     )
     return Services(
-        remover, health, config.access.rates, access.limiter, stopping, config.max_batch_images
+        remover,
+        health,
+        config.access.rates,
+        access.limiter,
+        stopping,
+        config.max_batch_images,
+        backgrounds,
     )
 
 
@@ -168,7 +193,7 @@ def create_middlewares(
         cors = Middleware(
             CORSMiddleware,
             allow_origins=list(config.cors_origins),
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],
             expose_headers=list(EXPOSED_HEADERS),
         )

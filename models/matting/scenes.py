@@ -6,6 +6,7 @@ little noise where 8 bits would show bands.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
@@ -77,10 +78,10 @@ def draw_scene(scene: Scene, height: int, width: int) -> U8Array:
         Colours ``[height, width, 3]``.
     """
     grid = make_grid(height, width, _MAX_SIDE)
-    side = np.sqrt(height * width)
+    side = math.sqrt(height * width)
     place = Place(
-        ((np.arange(grid.width, dtype=np.float32) + 0.5) / grid.width)[None, :],
-        ((np.arange(grid.height, dtype=np.float32) + 0.5) / grid.height)[:, None],
+        _middles(grid.width)[None, :],
+        _middles(grid.height)[:, None],
         height / side,
         width / side,
     )
@@ -95,6 +96,11 @@ def draw_scene(scene: Scene, height: int, width: int) -> U8Array:
         drawn = enlarge(cells, block, grid, n_rows, width) + _noise(strip.start, n_rows, width)
         canvas[strip] = np.clip(drawn, 0, 255).astype(np.uint8)
     return canvas
+
+
+def _middles(n_cells: int) -> FloatArray:
+    """Where the middles of so many cells are, between 0 and 1."""
+    return np.asarray((np.arange(n_cells) + 0.5) / n_cells, np.float32)
 
 
 def _noise(top: int, height: int, width: int) -> FloatArray:
@@ -202,9 +208,7 @@ SCENES: Mapping[str, Scene] = {
     "gradient-violet": Scene(
         "Violet", partial(_gradient, ((236, 222, 255), (180, 150, 240), (104, 84, 190)), 0.3)
     ),
-    "studio-white": Scene(
-        "White studio", partial(_studio, (246, 246, 247), (250, 250, 250), 12.0)
-    ),
+    "studio-white": Scene("White studio", partial(_studio, (246, 246, 247), (250, 250, 250), 12.0)),
     "studio-gray": Scene("Gray studio", partial(_studio, (186, 188, 192), (202, 204, 207), 42.0)),
     "studio-warm": Scene("Warm studio", partial(_studio, (226, 211, 194), (236, 224, 210), 30.0)),
     "studio-blue": Scene("Blue studio", partial(_studio, (150, 178, 204), (172, 196, 217), 40.0)),

@@ -15,7 +15,7 @@ from service.http.dependencies import Services
 from service.http.exchange import exchange_of
 from service.http.health import API_VERSION
 from service.http.pages import add_pages
-from service.http.routes import batch, health, info, models, remove
+from service.http.routes import backgrounds, batch, health, info, models, remove
 
 # What a browser may read across origins, beside the few headers it always may.
 EXPOSED_HEADERS = (
@@ -69,6 +69,7 @@ def create_app(
     app.include_router(models.router)
     app.include_router(remove.router)
     app.include_router(batch.router)
+    app.include_router(backgrounds.router)
     if swagger_ui is not None:
         add_pages(app, swagger_ui)
     return app

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from service.access.rate_limit import ClientLimiter, RateLimitConfig
 from service.http.health import HealthReporter
+from service.library.library import BackgroundLibrary
 from service.removal.remover import BackgroundRemover
 
 
@@ -23,6 +24,7 @@ class Services:
     limiter: ClientLimiter
     stopping: asyncio.Event
     max_batch_images: int
+    backgrounds: BackgroundLibrary
 
 
 def services_of(request: Request) -> Services:

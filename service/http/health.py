@@ -58,7 +58,7 @@ class HealthReporter:
         is_warm: Whether one full removal has run.
         overdue: Imaging threads past their deadline, and how many there are.
         batch_size: How many pictures of batches are worked on at once.
-        access_notes: Tells what of keys and limits is not as it was asked for.
+        notes: Tells what else is not as it was asked for: keys, limits, storage.
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class HealthReporter:
         is_warm: Callable[[], bool],
         overdue: Callable[[], tuple[int, int]] = lambda: (0, 1),
         batch_size: Callable[[], int] = lambda: 1,
-        access_notes: Callable[[], Awaitable[list[str]]] | None = None,
+        notes: Callable[[], Awaitable[list[str]]] | None = None,
     ) -> None:
         self._models, self._requested, self._hour = models, requested, hour
         self.is_warm, self._overdue, self._batch_size = is_warm, overdue, batch_size
-        self._access_notes = access_notes
+        self._notes = notes
         self._told: HealthState | None = None
 
     async def report(self) -> Health:
@@ -88,7 +88,7 @@ class HealthReporter:
             for model, answer in zip(self._models, answers, strict=True)
             if answer is not None
         }
-        notes = await self._access_notes() if self._access_notes else []
+        notes = await self._notes() if self._notes else []
         return Checkup(self._judged(told, notes), told)
 
     def _judged(self, told: Mapping[str, InferenceStatus], notes: Sequence[str]) -> Health:

@@ -137,7 +137,7 @@ class IntakeMiddleware:
             return
         exchange = exchange_of(scope)
         refusal = exchange.policy.refusal(method_of(scope), exchange.caller)
-        if refusal is None and exchange.policy.cost == 0:
+        if refusal is None and exchange.policy.cost_of(method_of(scope)) == 0:
             await self._app(scope, receive, send)
             return
         refusal = exchange.key_fault or refusal

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 
 from models.errors import BackgroundRemovalError
-from service.access.caller import TIERS, Caller
+from service.access.caller import ANONYMOUS, TIERS, Caller
 from service.errors import AccessDenied, BodyTooLarge, MethodNotAllowed, NotFound
 from service.http.problems import render
 from service.imaging.guard import file_too_large
@@ -24,6 +24,7 @@ WEBSOCKET = "WEBSOCKET"
 
 _READ = frozenset({"GET", "HEAD"})
 _POST = frozenset({"POST"})
+_DELETE = frozenset({"DELETE"})
 _ANYONE = frozenset(TIERS)
 _FORM_BYTES = 256 * 1024
 _EMPTY_BYTES = 1024  # of BentoML's clients, which send an empty object where nothing is asked
@@ -47,8 +48,9 @@ class RoutePolicy:
         route: What metrics and the log call it.
         methods: HTTP methods it takes, and `WEBSOCKET` where it takes one.
         tiers: Tiers of the callers that may use it.
-        cost: Requests of a caller's minute that one call takes. 0 for what is only read: it is not
-            limited, its body is not read, and it is answered until the process ends.
+        keyed: Those of the methods that are for holders of a key alone.
+        cost: Requests of a caller's minute that one call takes. What is only read costs nothing: it
+            is not limited, its body is not read, and it is answered until the process ends.
         max_file_bytes: Most of all uploaded files together; 0 where none is taken.
         form_bytes: What a body may weigh beside its files.
         is_probe: Whether machines ask it over and over; an answer is then logged when debugging
@@ -60,6 +62,7 @@ class RoutePolicy:
     route: str = "unmatched"
     methods: frozenset[str] = frozenset()
     tiers: frozenset[str] = frozenset()
+    keyed: frozenset[str] = frozenset()
     cost: int = 1
     max_file_bytes: int = 0
     form_bytes: int = 0
@@ -84,7 +87,13 @@ class RoutePolicy:
             return NotFound()
         if method not in self.methods:
             return MethodNotAllowed()
+        if method in self.keyed and caller.tier == ANONYMOUS:
+            return AccessDenied("This needs an API key in X-API-Key or Authorization: Bearer")
         return None if caller.tier in self.tiers else AccessDenied()
+
+    def cost_of(self, method: str) -> int:
+        """What a call by one of the methods takes."""
+        return 0 if method in _READ else self.cost
 
 
 #: Of every address that is not in the table.
@@ -128,6 +137,7 @@ def create_policies(max_file_bytes: int, max_batch_bytes: int) -> RoutePolicies:
             _reading(f"{PREFIX}/openapi.json", "/openapi.json"),
             _reading(f"{PREFIX}/docs", "/docs"),
             _reading(f"{PREFIX}/static/{{name}}", "/static"),
+            *_library(max_file_bytes),
             RoutePolicy("/list_models", "/list_models", _POST, _ANYONE, form_bytes=_EMPTY_BYTES),
             RoutePolicy("/read_info", "/read_info", _POST, _ANYONE, form_bytes=_EMPTY_BYTES),
             _reading("/", "/"),
@@ -145,6 +155,24 @@ def create_policies(max_file_bytes: int, max_batch_bytes: int) -> RoutePolicies:
 def _removal(path: str, route: str, max_file_bytes: int) -> RoutePolicy:
     return RoutePolicy(
         path, route, _POST, _ANYONE, max_file_bytes=max_file_bytes, form_bytes=_FORM_BYTES
+    )
+
+
+def _library(max_file_bytes: int) -> tuple[RoutePolicy, ...]:
+    """Everybody may see templates; what changes something is for holders of a key."""
+    every, one = f"{PREFIX}/backgrounds", f"{PREFIX}/backgrounds/{{background_id}}"
+    return (
+        RoutePolicy(
+            every,
+            "/backgrounds",
+            _READ | _POST,
+            _ANYONE,
+            keyed=_POST,
+            max_file_bytes=max_file_bytes,
+            form_bytes=_FORM_BYTES,
+        ),
+        RoutePolicy(one, "/background", _READ | _DELETE, _ANYONE, keyed=_DELETE),
+        _reading(f"{one}/thumbnail", "/background-thumbnail"),
     )
 
 

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 from models import errors as model_errors
 from models.errors import BackgroundRemovalError
 from service import errors
+from service.blobs.blobs import StorageFull
 
 # The nearest listed ancestor decides.
 STATUS: Mapping[type[BackgroundRemovalError], int] = {
@@ -21,6 +22,8 @@ STATUS: Mapping[type[BackgroundRemovalError], int] = {
     errors.InvalidRequest: 422,
     errors.HostNotAllowed: 403,
     errors.NotFound: 404,
+    errors.BackgroundNotFound: 404,
+    errors.BackgroundQuotaExceeded: 409,
     errors.MethodNotAllowed: 405,
     errors.AccessDenied: 403,
     errors.ApiKeyRequired: 401,
@@ -33,6 +36,7 @@ STATUS: Mapping[type[BackgroundRemovalError], int] = {
     errors.FileTooLarge: 413,
     errors.ServiceError: 503,
     errors.ProcessingTimeout: 504,
+    StorageFull: 507,
 }
 
 _RETRY_AFTER_S = 5

@@ -152,6 +152,34 @@ class Models(BaseModel):
     models: list[ModelInfo]
 
 
+class BackgroundInfo(BaseModel):
+    """A background that can be chosen by its id."""
+
+    id: str = Field(description="For `background_id`", examples=["studio-white"])
+    kind: Literal["template", "upload"]
+    name: str
+    thumbnail: str = Field(description="Address of a small JPEG, on this host")
+    size: str | None = Field(default=None, description="Width x height of an upload")
+    stored_bytes: int | None = Field(default=None, description="What an upload takes")
+    created: str | None = Field(default=None, description="When it was uploaded, ISO 8601, UTC")
+
+
+class BackgroundQuota(BaseModel):
+    """What the holder of a key keeps, and may keep."""
+
+    backgrounds: int
+    max_backgrounds: int
+    stored_bytes: int
+    max_stored_bytes: int
+
+
+class Backgrounds(BaseModel):
+    """The templates, and the caller's own backgrounds."""
+
+    backgrounds: list[BackgroundInfo]
+    quota: BackgroundQuota | None = Field(description="Of the key that was shown; null without")
+
+
 class Formats(BaseModel):
     """Media types of pictures."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from models.errors import BackgroundRemovalError
 from service.errors import ShuttingDown
+from service.removal.background import Background
 from service.removal.options import RemovalOptions, RemovalResult
 from service.removal.remover import BackgroundRemover
 
@@ -58,6 +59,7 @@ async def run_batch(
     options: RemovalOptions,
     charge: Callable[[], Awaitable[None]],
     stopping: asyncio.Event,
+    background: Background | None = None,
 ) -> AsyncIterator[Outcome]:
     """Remove the background of many pictures, a few at once.
 
@@ -70,6 +72,8 @@ async def run_batch(
         charge: Counts a picture; raises where the caller has had its share. The first is counted
             with the request.
         stopping: Set once the process has been told to stop: what has not begun is refused.
+        background: The background picture of all of them, accepted already; let go at the end.
+        background: The background picture of all of them, accepted already; it is decoded once.
 
     Yields:
         Every picture's outcome, as it is done.
@@ -77,9 +81,17 @@ async def run_batch(
     done: asyncio.Queue[Outcome] = asyncio.Queue(maxsize=1)
     waiting = iter(items)
 
+    async def remove(item: Item) -> RemovalResult:
+        async with remover.batch_lane:
+            if stopping.is_set():
+                raise ShuttingDown
+            return await remover.remove(
+                item.data, options, item.media_type, background=background, in_batch=True
+            )
+
     async def work() -> None:
         for item in waiting:  # shared: each picture is taken by one worker
-            outcome = Outcome(item, await _attempt(remover, item, options, charge, stopping))
+            outcome = Outcome(item, await _attempt(remove, item, charge))
             item.data = b""
             await done.put(outcome)
 
@@ -91,23 +103,20 @@ async def run_batch(
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
+        if background is not None:
+            remover.kept_backgrounds.give_back(background)
 
 
 async def _attempt(
-    remover: BackgroundRemover,
+    remove: Callable[[Item], Awaitable[RemovalResult]],
     item: Item,
-    options: RemovalOptions,
     charge: Callable[[], Awaitable[None]],
-    stopping: asyncio.Event,
 ) -> RemovalResult | BackgroundRemovalError:
     """One picture, whatever happens to it."""
     try:
         if item.index > 0:
             await charge()
-        async with remover.batch_lane:
-            if stopping.is_set():
-                raise ShuttingDown
-            return await remover.remove(item.data, options, item.media_type, in_batch=True)
+        return await remove(item)
     except BackgroundRemovalError as error:
         return error
     except Exception:

@@ -20,7 +20,7 @@ def bytes_of(removal: Removal) -> int:
     Raises:
         InvalidRequest: If the canvas would be larger than any picture that is taken.
     """
-    header, options, behind = removal.header, removal.options, removal.background_header
+    header, options, behind = removal.header, removal.options, removal.behind
     size = header.height, header.width
     pixels = header.height * header.width
     finish = pixels * _FINISH_BYTES
@@ -30,5 +30,5 @@ def bytes_of(removal: Removal) -> int:
     if options.format in ("webp", "avif"):
         finish += canvas * _CODEC_BYTES
     if behind is not None:
-        finish += behind.decode_bytes
+        finish += behind.header.decode_bytes
     return max(header.decode_bytes, finish)

@@ -20,6 +20,7 @@ Output = Literal["cutout", "mask", "composite", "parts"]
 
 _COLOUR_CHARACTERS = 32
 _WHITE: Colour = (255, 255, 255)
+_BACKGROUNDS = ("bg_color", "bg_image", "background_id", "bg_blur")
 #: Options that stand for nothing but a set of others; each of those can still be chosen otherwise.
 PRESETS: Mapping[str, Mapping[str, object]] = {
     "studio": {
@@ -100,6 +101,11 @@ class RemovalOptions(BaseModel):
     bg_image: bytes | None = Field(
         default=None, repr=False, description="Background picture, in any format that is read"
     )
+    background_id: str | None = Field(
+        default=None,
+        pattern=r"^(bg_[0-9a-f]{32}|[a-z]{1,16}(-[a-z]{1,16}){0,2})$",
+        description="Id of a background, of those `GET /backgrounds` lists",
+    )
     bg_fit: Literal["cover", "contain"] = Field(
         default="cover", description="How the background picture fills the canvas"
     )
@@ -158,7 +164,7 @@ class RemovalOptions(BaseModel):
         preset = PRESETS.get(str(given.get("preset"))) if isinstance(given, dict) else None
         if preset is None:
             return given
-        own_background = given.keys() & {"bg_image", "bg_blur"}
+        own_background = given.keys() & {"bg_image", "background_id", "bg_blur"}
         return {k: v for k, v in preset.items() if not (k == "bg_color" and own_background)} | given
 
     @model_validator(mode="after")
@@ -169,28 +175,35 @@ class RemovalOptions(BaseModel):
         return self
 
     def _conflicts(self) -> Any:
+        yield from self._conflicts_of_backgrounds()
         made, chosen = self.made, self.model_fields_set
         if made == "composite" and not self.has_background:
-            yield "output", "A composite needs bg_color, bg_image or bg_blur"
+            yield "output", "A composite needs bg_color, bg_image, background_id or bg_blur"
         if made in ("mask", "parts"):
-            for name in ("bg_color", "bg_image", "bg_blur", "color_match", "shadow", "outline"):
+            for name in (*_BACKGROUNDS, "color_match", "shadow", "outline"):
                 if getattr(self, name) not in (None, 0.0, "none"):
                     yield name, f"It does nothing with output={made}"
         if self.output == "cutout" and self.has_background:
             yield "output", "A cutout has no background; choose composite, or none"
-        if self.bg_blur and self.bg_color is not None and self.bg_image is None:
-            yield "bg_blur", "A colour has nothing to blur; leave bg_color out"
         if self.color_match and made == "cutout":
-            yield "color_match", "It needs bg_color, bg_image or bg_blur"
+            yield "color_match", "It needs bg_color, bg_image, background_id or bg_blur"
         if self.format == "jpeg" and made == "cutout":
             yield "format", "JPEG has no transparency; choose a background, a mask, or png"
         if made == "parts" and "format" in chosen and self.format != "png":
             yield "format", "The parts are a JPEG and a PNG"
 
+    def _conflicts_of_backgrounds(self) -> Any:
+        if self.background_id is not None:
+            for name in ("bg_image", "bg_color"):
+                if getattr(self, name) is not None:
+                    yield name, "There is a background_id already; choose one of the two"
+        elif self.bg_blur and self.bg_color is not None and self.bg_image is None:
+            yield "bg_blur", "A colour has nothing to blur; leave bg_color out"
+
     @property
     def has_background(self) -> bool:
         """Whether a background is chosen."""
-        return self.bg_color is not None or self.bg_image is not None or self.bg_blur > 0
+        return any(getattr(self, name) not in (None, 0.0) for name in _BACKGROUNDS)
 
     @property
     def made(self) -> Output:

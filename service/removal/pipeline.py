@@ -7,7 +7,7 @@ benchmark, a task or a preview can run all of them, or some. A new option is a f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -24,14 +24,16 @@ from models.matting.foreground import estimate_foreground
 from models.matting.outline import outline
 from models.matting.postprocess import combine_alpha, smooth_alpha
 from models.matting.refine import refine_alpha
+from models.matting.scenes import SCENES, draw_scene
 from models.matting.shadow import cast_shadow
 from models.spec import ModelSpec
-from service.errors import ImageError
 from service.imaging import decode as decoding
 from service.imaging.encode import EncodedFile, encode_parts, encode_picture
-from service.imaging.guard import ImageHeader, ImageLimits, inspect
+from service.imaging.guard import ImageHeader
+from service.removal.background import Background
 from service.removal.layout import lay_out
-from service.removal.options import RemovalOptions
+from service.removal.options import RemovalOptions, RemovalResult
+from service.removal.ports import Matte
 from service.removal.threads import StageClock
 
 _WHITE = (255, 255, 255)
@@ -47,14 +49,14 @@ class Removal:
         header: What the guard read of it.
         options: What the caller chose.
         spec: The model: its input size, and how its matte is refined.
-        background_header: What the guard read of the background picture; None without one.
+        behind: The background picture that was sent or named; None without one.
         source: The picture, as a viewer sees it.
         model_input: What the network gets, ``[S, S, 3]`` uint8.
         alpha: The matte, uint8: the network's ``[S, S]``, from `refine` on ``[H, W]``.
         matte: The matte as large as the source, also where the canvas is another.
         subject: Where the subject is; None if none was found.
         colours: The subject's own colours, ``[H, W, 3]`` uint8.
-        background: The background picture that was sent.
+        background: Its colours.
         backdrop: The background on the canvas, ``[H, W, 3]`` uint8, or one colour ``[3]``.
         pixels: What is encoded: ``[H, W]`` mask, ``[H, W, 3]`` composite, ``[H, W, 4]`` cutout.
         file: The same as a file.
@@ -64,7 +66,7 @@ class Removal:
     header: ImageHeader
     options: RemovalOptions
     spec: ModelSpec
-    background_header: ImageHeader | None = None
+    behind: Background | None = None
     source: decoding.SourceImage = field(init=False)
     model_input: U8Array = field(init=False)
     alpha: U8Array = field(init=False)
@@ -77,19 +79,6 @@ class Removal:
     file: EncodedFile = field(init=False)
 
 
-def inspect_background(data: bytes, limits: ImageLimits) -> ImageHeader:
-    """Accept or refuse the background picture; a refusal says that it is of that one.
-
-    Raises:
-        ImageError: As `guard.inspect` does, with the field's name.
-    """
-    try:
-        return inspect(data, limits)
-    except ImageError as fault:
-        fault.fields["field"] = "bg_image"
-        raise
-
-
 def decode(removal: Removal, clock: StageClock) -> None:
     """The file to pixels."""
     removal.source = decoding.decode(removal.data, removal.header, clock.check)
@@ -97,15 +86,8 @@ def decode(removal: Removal, clock: StageClock) -> None:
 
 def background(removal: Removal, clock: StageClock) -> None:
     """The background picture to pixels; transparent parts show a plain ground."""
-    data, header = removal.options.bg_image, removal.background_header
-    if data is None or header is None:
-        return
-    try:
-        picture = decoding.decode(data, header, clock.check)
-    except ImageError as fault:
-        fault.fields["field"] = "bg_image"
-        raise
-    removal.background = picture.as_seen().pixels
+    if removal.behind is not None:
+        removal.background = removal.behind.decode(clock.check)
 
 
 def fit(removal: Removal, _: StageClock) -> None:
@@ -163,15 +145,12 @@ def frame(removal: Removal, _: StageClock) -> None:
 
 
 def backdrop(removal: Removal, _: StageClock) -> None:
-    """The background: the caller's picture or colour, or the source's own, blurred."""
+    """The background: the caller's picture or colour, a scene, or the source's own, blurred."""
     options, (height, width) = removal.options, removal.alpha.shape
     ground = options.bg_color or _WHITE
     sigma = options.bg_blur / 100 * max(height, width)
-    if removal.background is not None:
-        if options.bg_fit == "contain":
-            made = contain(removal.background, height, width, ground)
-        else:
-            made = cover(removal.background, height, width)
+    made = _picture_behind(removal, height, width)
+    if made is not None:
         nothing_in_front = np.zeros(made.shape[:2], dtype=np.uint8)
         removal.backdrop = blur_backdrop(made, nothing_in_front, sigma) if sigma else made
         removal.background = None
@@ -181,6 +160,19 @@ def backdrop(removal: Removal, _: StageClock) -> None:
         source = removal.source
         blurred = blur_backdrop(source.pixels, removal.matte, sigma)
         removal.backdrop = cover(blurred, height, width)
+
+
+def _picture_behind(removal: Removal, height: int, width: int) -> U8Array | None:
+    """The picture or scene that was chosen, on the canvas; None where there is none."""
+    options, picture = removal.options, removal.background
+    scene = SCENES.get(options.background_id or "")
+    if scene is not None:
+        return draw_scene(scene, height, width)
+    if picture is None:
+        return None
+    if options.bg_fit == "contain":
+        return contain(picture, height, width, options.bg_color or _WHITE)
+    return cover(picture, height, width)
 
 
 def match(removal: Removal, _: StageClock) -> None:
@@ -244,7 +236,7 @@ class Step(NamedTuple):
 
 PREPARE = [
     Step(decode),
-    Step(background, when=lambda options: options.bg_image is not None),
+    Step(background, when=lambda options: bool(options.bg_image or options.background_id)),
     Step(fit),
 ]
 FINISH = [
@@ -273,3 +265,21 @@ def run(steps: Sequence[Step], removal: Removal, clock: StageClock) -> None:
         if step.when(removal.options):
             with clock.stage(step.work.__name__):
                 step.work(removal, clock)
+
+
+def result_of(removal: Removal, matte: Matte, stages_ms: Mapping[str, float]) -> RemovalResult:
+    """What a caller gets of a removal that all steps have run of."""
+    return RemovalResult(
+        file=removal.file.data,
+        media_type=removal.file.media_type,
+        suffix=removal.file.suffix,
+        height=removal.source.height,
+        width=removal.source.width,
+        canvas=(removal.pixels.shape[0], removal.pixels.shape[1]),
+        subject=removal.subject,
+        applied=removal.options.applied,
+        model=removal.spec.name,
+        engine=matte.engine,
+        retried_on_cpu=matte.retried_on_cpu,
+        stages_ms=stages_ms,
+    )

@@ -10,23 +10,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 import cv2
-import numpy as np
 
-from models.catalog import ALIASES
-from service.errors import InvalidRequest, MemoryExhausted, ProcessingTimeout, ServiceBusy
-from service.imaging.encode import encode_png
+from models.matting.scenes import SCENES
+from service.errors import BackgroundNotFound, MemoryExhausted, ProcessingTimeout, ServiceBusy
 from service.imaging.guard import ImageLimits, inspect
 from service.removal.admission import MemoryBudget, Reservation
+from service.removal.background import Background, KeptBackgrounds, StoredPicture, make_stored
+from service.removal.choice import find_served
+from service.removal.drawn import drawn_picture
 from service.removal.memory import bytes_of
 from service.removal.options import RemovalOptions, RemovalResult
-from service.removal.pipeline import FINISH, PREPARE, Removal, inspect_background, run
+from service.removal.pipeline import FINISH, PREPARE, Removal, result_of, run
 from service.removal.ports import ServedModel
 from service.removal.telemetry import Telemetry
 from service.removal.threads import ImagingThreads, StageClock
@@ -74,6 +75,7 @@ class BackgroundRemover:
         is_warm: Whether everything has run once.
         batch_lane: Held by each picture of a batch, so that batches leave room for everybody else.
         batch_size: How many pictures of batches may hold it at once.
+        kept_backgrounds: Bounds those that stay decoded while their batch runs.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class BackgroundRemover:
         self.batch_lane = asyncio.Semaphore(self.batch_size)
         self._threads = ImagingThreads(config.workers)
         self._budget = MemoryBudget(config.max_bytes)
+        self.kept_backgrounds = KeptBackgrounds(config.max_bytes // 8)
         self._inside = 0
         self._phases = Counter[str]()
         cv2.setNumThreads(1)  # the pool is the parallelism; OpenCV's own would fight inference
@@ -100,6 +103,7 @@ class BackgroundRemover:
         options: RemovalOptions,
         media_type: str | None = None,
         *,
+        background: Background | None = None,
         in_batch: bool = False,
     ) -> RemovalResult:
         """Remove the background of one picture, and count it.
@@ -108,6 +112,8 @@ class BackgroundRemover:
             data: The uploaded file.
             options: What the caller chose.
             media_type: What the caller declared the file to be.
+            background: The background picture, accepted already; None where there is none but the
+                one in the options.
             in_batch: Whether it holds the `batch_lane`, and takes nobody's place in the queue.
 
         Returns:
@@ -120,9 +126,34 @@ class BackgroundRemover:
             InferenceFailed: If the forward pass failed; ours.
         """
         started = time.perf_counter()
-        result = await self._remove_in_time(data, options, media_type, queued=not in_batch)
+        result = await self._remove_in_time(
+            data, options, media_type, background, queued=not in_batch
+        )
         self.telemetry.record(result, (time.perf_counter() - started) * 1e3)
         return result
+
+    async def accept(self, background: Background) -> None:
+        """Accept or refuse a background picture before its pixels are decoded.
+
+        Raises:
+            ImageError: With the option's name.
+        """
+        await self._in_thread(None, background.inspect)
+
+    async def make_stored(self, background: Background, n_bytes: int) -> StoredPicture:
+        """Make what is stored of a background's file of so many bytes.
+
+        Raises:
+            ImageError: If it is not a picture we take; the caller's fault.
+            ServiceError: If it must be tried again later.
+        """
+
+        async def work(clock: StageClock) -> StoredPicture:
+            await self.accept(background)
+            async with self._budget.hold(background.header.decode_bytes) as held:
+                return await self._in_thread(held, make_stored, background, clock.check)
+
+        return await self._in_time(n_bytes, work, queued=True)
 
     def deadline_s(self, n_bytes: int) -> float:
         """Seconds a file of so many bytes may take."""
@@ -143,12 +174,12 @@ class BackgroundRemover:
     async def warm_up(self) -> None:
         """Remove the background of a drawn picture with each model: no caller pays for a start."""
         for name in self.models:
-            await self._remove_in_time(_drawn_picture(480, 640), RemovalOptions(model=name))
+            await self._remove_in_time(drawn_picture(480, 640), RemovalOptions(model=name))
         self.is_warm = True
 
     async def try_out(self) -> None:
         """Remove the background of a drawn picture of 1 megapixel, which counts nowhere."""
-        await self._remove_in_time(_drawn_picture(720, 1280), RemovalOptions(), queued=False)
+        await self._remove_in_time(drawn_picture(720, 1280), RemovalOptions(), queued=False)
 
     def open_batch_lane(self, batch_size: int) -> None:
         """Let so many pictures of batches in at once."""
@@ -173,18 +204,29 @@ class BackgroundRemover:
         data: bytes,
         options: RemovalOptions,
         media_type: str | None = None,
+        background: Background | None = None,
         *,
         queued: bool = True,
     ) -> RemovalResult:
         """One removal within its bounds; see `remove`."""
+        work = partial(self._remove, data, options, media_type, background)
+        result = await self._in_time(len(data), work, queued=queued)
+        if result.height * result.width >= _LARGE_PIXELS:
+            self._threads.later(return_freed_memory)  # now that its arrays are gone
+        return result
+
+    async def _in_time(
+        self, n_bytes: int, work: Callable[[StageClock], Awaitable[T]], *, queued: bool
+    ) -> T:
+        """Work on a file of so many bytes, within its bounds."""
         if queued and self._inside >= self.config.max_queue:
             raise ServiceBusy("The service is busy; try again shortly", retry_after=1)
-        deadline_s = self.deadline_s(len(data))
+        deadline_s = self.deadline_s(n_bytes)
         started = time.monotonic()
         self._inside += queued
         try:
             async with asyncio.timeout(deadline_s):
-                result = await self._remove(data, options, media_type, StageClock(deadline_s))
+                return await work(StageClock(deadline_s))
         except (TimeoutError, ProcessingTimeout) as late:
             raise ProcessingTimeout(
                 f"Processing timeout exceeded {deadline_s:g} seconds",
@@ -195,45 +237,29 @@ class BackgroundRemover:
             raise MemoryExhausted(retry_after=_RETRY_S) from short
         finally:
             self._inside -= queued
-        if result.height * result.width >= _LARGE_PIXELS:
-            self._threads.later(return_freed_memory)  # now that its arrays are gone
-        return result
 
     def find(self, name: str | None) -> ServedModel:
-        """The model of a name.
-
-        Args:
-            name: As the catalogue spells it, in any case and with or without `BiRefNet-`; None and
-                `auto` are the first.
-
-        Raises:
-            InvalidRequest: If it is not served.
-        """
-        if name is None or name.lower() == "auto":
-            return next(iter(self.models.values()))
-        served = ", ".join(self.models)
-        wanted = (name.lower(), f"birefnet-{name.lower()}")
-        alias = next((alias for known, alias in ALIASES.items() if known.lower() in wanted), None)
-        if alias is not None:
-            if alias.serves not in self.models:
-                raise InvalidRequest(f"model: {alias.note}; served here are {served}")
-            return self.models[alias.serves]
-        for known, model in self.models.items():
-            if known.lower() in wanted:
-                return model
-        raise InvalidRequest(f"model: It is not served; served are {served}")
+        """The model of a name; see `find_served`."""
+        return find_served(self.models, name)
 
     async def _remove(
-        self, data: bytes, options: RemovalOptions, media_type: str | None, clock: StageClock
+        self,
+        data: bytes,
+        options: RemovalOptions,
+        media_type: str | None,
+        background: Background | None,
+        clock: StageClock,
     ) -> RemovalResult:
         model = self.find(options.model)
         limits = self.config.limits
         with clock.stage("guard"):
             header = await self._in_thread(None, inspect, data, limits, media_type)
-            behind = None
-            if options.bg_image is not None:
-                behind = await self._in_thread(None, inspect_background, options.bg_image, limits)
-        removal = Removal(data, header, options, model.spec, behind)
+            if background is None and options.bg_image is not None:
+                background = Background(options.bg_image, "bg_image", limits)
+                await self.accept(background)
+        if background is None and options.background_id not in (None, *SCENES):
+            raise BackgroundNotFound  # whoever calls reads it of the library
+        removal = Removal(data, header, options, model.spec, background)
         queued = time.perf_counter()
         async with self._budget.hold(bytes_of(removal)) as held:
             clock.note("admission", queued)
@@ -243,20 +269,7 @@ class BackgroundRemover:
             clock.stages_ms["inference"] = matte.inference_ms
             removal.alpha = matte.alpha
             await self._in_thread(held, run, FINISH, removal, clock)
-        return RemovalResult(
-            file=removal.file.data,
-            media_type=removal.file.media_type,
-            suffix=removal.file.suffix,
-            height=removal.source.height,
-            width=removal.source.width,
-            canvas=(removal.pixels.shape[0], removal.pixels.shape[1]),
-            subject=removal.subject,
-            applied=options.applied,
-            model=model.spec.name,
-            engine=matte.engine,
-            retried_on_cpu=matte.retried_on_cpu,
-            stages_ms=clock.stages_ms,
-        )
+        return result_of(removal, matte, clock.stages_ms)
 
     async def _in_thread(
         self,
@@ -277,11 +290,3 @@ class BackgroundRemover:
             yield
         finally:
             self._phases[name] -= 1
-
-
-@cache
-def _drawn_picture(height: int, width: int) -> bytes:
-    """A disc, as a file."""
-    drawn = np.full((height, width, 3), 128, dtype=np.uint8)
-    cv2.circle(drawn, (width // 2, height // 2), height // 3, (240, 200, 60), -1)
-    return encode_png(drawn)

@@ -35,6 +35,7 @@ USES: Mapping[str, Mapping[str, Any]] = {
     "decontaminate": {"decontaminate": False},
     "bg_color": {"bg_color": "#2040FF"},
     "bg_image": {"bg_image": BACKDROP},
+    "background_id": {"background_id": "bokeh-warm"},
     "bg_fit": {"bg_image": BACKDROP, "bg_fit": "contain", "bg_color": "red"},
     "bg_blur": {"bg_blur": 2.5},
     "color_match": {"bg_color": "navy", "color_match": 0.8},

@@ -24,6 +24,7 @@ from service.http.health import Requested
 from service.http.metrics import Metrics
 from service.http.pages import create_index_app
 from service.http.policies import PREFIX
+from service.library.library import Quota
 from service.removal.ports import ServedModel
 from service.removal.remover import RemoverConfig
 from service.wiring import HttpConfig, create_middlewares, create_services
@@ -50,6 +51,8 @@ class ApiParts:
     keys_file: Path | None = None
     require_key: bool = False
     redis_url: str = ""
+    storage: str = ""
+    backgrounds: Quota = field(default_factory=Quota)
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     is_warm: Callable[[], bool] = lambda: True
@@ -101,6 +104,8 @@ async def open_api(parts: ApiParts | None = None) -> AsyncIterator[Api]:
             trusted_proxies=parts.trusted_proxies,
         ),
         intake=parts.intake,
+        storage=parts.storage,
+        backgrounds=parts.backgrounds,
         cors_origins=parts.cors_origins,
         allowed_hosts=parts.allowed_hosts,
     )

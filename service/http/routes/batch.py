@@ -26,6 +26,7 @@ from service.http.removal_answers import ENDINGS, name_of, processing_info
 from service.http.removal_request import BatchRequest, read_batch_request
 from service.http.schemas import BatchLine, Problem
 from service.imaging.encode import ZIP
+from service.removal.background import Background
 from service.removal.batch import Item, Outcome, run_batch
 from service.removal.options import RemovalOptions, RemovalResult
 
@@ -56,7 +57,7 @@ def _line_schema() -> dict[str, Any]:
         },
         **{
             status: {"model": Problem, "description": "A problem, by its code"}
-            for status in (401, 403, 406, 408, 413, 422, 429, 500, 503)
+            for status in (400, 401, 403, 404, 406, 408, 413, 422, 429, 500, 503)
         },
     },
     openapi_extra={"requestBody": batch_body()},
@@ -69,20 +70,22 @@ async def remove_batch(request: Request, services: GivenServices) -> Response:
         raise NotAcceptable(f"Accept names neither {JSON_LINES} nor {ZIP}")
     batch = await read_batch_request(request, services.max_batch_images)
     services.remover.find(batch.options.model)  # or all of them would fail one by one
+    owner = exchange.caller.key_id
+    background = await services.backgrounds.open(batch.options, owner, for_batch=True)
     write = _as_zip if kind == ZIP else _as_lines
     headers = {"Vary": "Accept", "X-Accel-Buffering": "no"}
     if kind == ZIP:
         headers["Content-Disposition"] = 'attachment; filename="cutouts.zip"'
     progress = _Progress(len(batch.images), exchange)
     return StreamingResponse(
-        write(batch.options, progress, _outcomes(batch, exchange, services)),
+        write(batch.options, progress, _outcomes(batch, exchange, services, background)),
         media_type=kind,
         headers=headers,
     )
 
 
 def _outcomes(
-    batch: BatchRequest, exchange: Exchange, services: Services
+    batch: BatchRequest, exchange: Exchange, services: Services, background: Background | None
 ) -> AsyncIterator[Outcome]:
     """Every picture's outcome, as it is done; the form's own copies are let go."""
     items = [
@@ -91,7 +94,8 @@ def _outcomes(
     ]
     batch.images.clear()
     charge = partial(services.limiter.charge, exchange.caller)
-    return run_batch(services.remover, items, batch.options, charge, services.stopping)
+    stopping = services.stopping
+    return run_batch(services.remover, items, batch.options, charge, stopping, background)
 
 
 class _Progress:

@@ -41,7 +41,7 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
         },
         **{
             status: {"model": Problem, "description": "A problem, by its code"}
-            for status in (400, 401, 403, 406, 408, 413, 422, 429, 500, 503, 504)
+            for status in (400, 401, 403, 404, 406, 408, 413, 422, 429, 500, 503, 504)
         },
     },
     openapi_extra={"requestBody": request_body(), "parameters": query_parameters()},
@@ -60,7 +60,10 @@ async def answer_removal(request: Request, services: Services) -> Response:
     exchange = exchange_of(request.scope)
     asked = await read_removal_request(request)
     options = _negotiate(asked.options, ", ".join(request.headers.getlist("accept")))
-    result = await services.remover.remove(asked.data, options, asked.media_type)
+    background = await services.backgrounds.open(options, exchange.caller.key_id)
+    result = await services.remover.remove(
+        asked.data, options, asked.media_type, background=background
+    )
     exchange.stages_ms = result.stages_ms
     if options.return_base64:
         return await asyncio.to_thread(_as_json, options, result, exchange)

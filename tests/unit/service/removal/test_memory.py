@@ -17,6 +17,7 @@ import json, sys
 import cv2
 import numpy as np
 from service.imaging.guard import ImageLimits, inspect
+from service.removal.background import Background
 from service.removal.options import RemovalOptions
 from service.removal.pipeline import FINISH, PREPARE, Removal, run
 from service.removal.memory import bytes_of
@@ -35,7 +36,10 @@ data = save(Image.fromarray(make_noise(2000, 3000)), "JPEG", quality=80)
 if chosen.pop("behind", False):
     chosen["bg_image"] = data
 options, header = RemovalOptions(**chosen), inspect(data, ImageLimits())
-removal = Removal(data, header, options, SPEC, header if options.bg_image else None)
+behind = Background(data, "bg_image", ImageLimits()) if options.bg_image else None
+if behind is not None:
+    behind.inspect()
+removal = Removal(data, header, options, SPEC, behind)
 before = status("VmRSS")
 open("/proc/self/clear_refs", "w").write("5")
 clock = StageClock(100)
@@ -55,6 +59,7 @@ print(json.dumps([status("VmHWM") - before, bytes_of(removal)]))
         {"preset": "studio"},
         {"bg_blur": 1, "outline": 2},
         {"behind": True, "bg_blur": 1, "color_match": 0.4},
+        {"background_id": "bokeh-warm", "bg_blur": 1},
         {"size": "5000x4000", "bg_color": "red", "shadow": "drop", "outline": 2},
         {"output": "parts"},
         {"format": "webp"},

@@ -1,0 +1,1 @@
+"""Where bytes rest that callers have left: a folder, or a bucket."""

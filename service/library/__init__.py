@@ -1,0 +1,1 @@
+"""The backgrounds that callers can choose by their ids."""
