@@ -108,7 +108,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     announce_stop(_stopping)
     models = [_served(name, model) for name, model in _models.items()]
     services = create_services(_config, models, _metrics().observe_stages, _access, _stopping)
-    background = [asyncio.create_task(_warm_up(services))]
+    background = [
+        asyncio.create_task(_warm_up(services)),
+        asyncio.create_task(services.backgrounds.clean()),
+    ]
     for model in models:
         watching = replace_when_hung(model.client.describe, kill_sibling)
         background.append(asyncio.create_task(watching))

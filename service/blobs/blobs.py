@@ -35,7 +35,7 @@ _FULL_S = 600.0  # how long health tells of a full storage that nobody has writt
 _RETRY_S = 5
 _LEFTOVER = re.compile(r".+#\d+")  # what a write that was cut off leaves in a folder
 _LEFTOVER_S = 60.0
-_BUCKET = re.compile(r"(s3|gs|az)://[^/@?#]+")
+_BUCKET = re.compile(r"(s3|gs|az)://[^/@?#]+(/[^?#]*)?$")
 _FULL = re.compile(r"os error (?:28|122)\b|507 Insufficient")  # ENOSPC, EDQUOT
 
 
@@ -245,12 +245,11 @@ def open_store(address: str) -> ObjectStore:
     folder = folder_of(address)
     if folder is None and not _BUCKET.match(address):
         raise BadStorage("it is neither a folder nor an address such as s3://bucket/prefix")
-    client: Any = {"connect_timeout": "3s", "timeout": f"{_TIMEOUT_S:g}s"}
     retry: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=_TIMEOUT_S / 2)}
     try:
         if folder is not None:
             return LocalStore(folder)
-        return from_url(address, client_options=client, retry_config=retry)
+        return from_url(address, retry_config=retry)
     except Exception as refused:  # whatever a provider's own rules are
         raise BadStorage(_sentence(refused)) from refused
 

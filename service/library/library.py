@@ -170,6 +170,11 @@ class BackgroundLibrary:
         await remover.accept(behind)
         return behind
 
+    async def clean(self) -> None:
+        """Remove what a process has left that was killed while it wrote."""
+        if self._blobs is not None:
+            await asyncio.to_thread(self._blobs.clean)
+
     async def notes(self) -> Sequence[str]:
         """What is wrong with the storage, one sentence each."""
         return [] if self._blobs is None else await self._blobs.notes()

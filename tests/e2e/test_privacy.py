@@ -71,7 +71,10 @@ def test_no_request_writes_a_file_whatever_it_asks_for(serve: Serve, tmp_path: P
     with serve(**NO_LIMITS, **environment) as server:
         server.remove(picture)  # whatever is opened once has been
         from_now = time.time()
-        for options in ({}, {"preset": "studio"}, {"output": "parts"}, {"format": "avif"}):
+        for options in (
+            *({}, {"preset": "studio"}, {"output": "parts"}, {"format": "avif"}),
+            {"background_id": "bokeh-warm"},
+        ):
             for path in (f"{PREFIX}/remove", "/remove_background"):
                 assert server.remove(picture, path=path, **options).status_code == 200
         files = {"image": ("a.jpg", picture), "bg_image": ("b.png", behind)}
