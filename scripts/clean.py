@@ -2,7 +2,8 @@
 
 `python -m scripts.clean` lists; `make clean-all CONFIRM=yes` removes that, and the environment.
 Models and Bentos of others in the same store are left alone, and so is a cache folder of another
-name than ours: who knows what else lies there.
+name than ours: who knows what else lies there. What callers have uploaded is theirs
+(`BIREFNET_STORAGE_URL`) and stays, too.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from service.imaging.guard import ImageHeader, ImageLimits, inspect
 _STORED_SIDE = 4096
 _THUMBNAIL_SIDE = 320
 _QUALITY, _THUMBNAIL_QUALITY = 95, 80
+_ENCODE_BYTES = 9  # a pixel that is stored: its colours, what is between, and the file
 #: Of what `make_stored` has made; whatever else lies in the storage costs no more than that.
 STORED_LIMITS = ImageLimits(
     max_bytes=128 * 1024**2,
@@ -151,6 +152,12 @@ class StoredPicture:
     thumbnail: bytes
     height: int
     width: int
+
+
+def bytes_to_store(header: ImageHeader) -> int:
+    """About the most memory that `make_stored` takes at once."""
+    pixels = header.height * header.width
+    return max(header.decode_bytes, 3 * pixels + _ENCODE_BYTES * min(pixels, _STORED_SIDE**2))
 
 
 def make_stored(background: Background, check: Callable[[], None]) -> StoredPicture:

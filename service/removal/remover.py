@@ -22,7 +22,13 @@ from models.matting.scenes import SCENES
 from service.errors import BackgroundNotFound, MemoryExhausted, ProcessingTimeout, ServiceBusy
 from service.imaging.guard import ImageLimits, inspect
 from service.removal.admission import MemoryBudget, Reservation
-from service.removal.background import Background, KeptBackgrounds, StoredPicture, make_stored
+from service.removal.background import (
+    Background,
+    KeptBackgrounds,
+    StoredPicture,
+    bytes_to_store,
+    make_stored,
+)
 from service.removal.choice import find_served
 from service.removal.drawn import drawn_picture
 from service.removal.memory import bytes_of
@@ -150,7 +156,7 @@ class BackgroundRemover:
 
         async def work(clock: StageClock) -> StoredPicture:
             await self.accept(background)
-            async with self._budget.hold(background.header.decode_bytes) as held:
+            async with self._budget.hold(bytes_to_store(background.header)) as held:
                 return await self._in_thread(held, make_stored, background, clock.check)
 
         return await self._in_time(n_bytes, work, queued=True)

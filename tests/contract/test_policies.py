@@ -59,6 +59,22 @@ def test_what_is_only_read_costs_nothing_and_all_else_does() -> None:
         assert (row.max_body_bytes("") > 0) == ("POST" in row.methods), row.path
 
 
+def test_what_changes_the_library_is_for_holders_of_a_key() -> None:
+    anybody, holder = Caller("x"), Caller("key:1", "free", "1")
+    for path, method in (
+        (f"{PREFIX}/backgrounds", "POST"),
+        (f"{PREFIX}/backgrounds/bg_1", "DELETE"),
+    ):
+        row = POLICIES.of(path)
+        refusal = row.refusal(method, anybody)
+        assert refusal is not None
+        assert refusal.code == "ACCESS_DENIED"
+        assert row.refusal(method, holder) is None
+        assert row.refusal("GET", anybody) is None
+        assert (row.cost_of("GET"), row.cost_of("HEAD"), row.cost_of(method)) == (0, 0, 1)
+    assert all(row.keyed <= row.methods for row in POLICIES.rows)
+
+
 def test_an_address_without_a_row_lets_nobody_do_anything() -> None:
     for path in ("/nowhere", f"{PREFIX}/remove/x", f"{PREFIX}/static/a/b", "", "//"):
         assert POLICIES.of(path) is CLOSED

@@ -52,6 +52,14 @@ OTHERS = [
         ("redis_url", "redis://:x@10.0.0.1/0"),
         "http://x",
     ),
+    (
+        "BIREFNET_STORAGE_URL",
+        "s3://bucket/prefix",
+        ("storage_url", "s3://bucket/prefix"),
+        "ftp://x/y",
+    ),
+    ("BIREFNET_MAX_BACKGROUNDS_PER_KEY", "0", ("max_backgrounds_per_key", 0), "-1"),
+    ("BIREFNET_MAX_BACKGROUND_MB_PER_KEY", "5", ("max_background_mb_per_key", 5), "x"),
     ("BIREFNET_PORT", "8080", ("port", 8080), "70000"),
     ("LOG_FORMAT", "JSON", ("log_format", "json"), "xml"),
 ]

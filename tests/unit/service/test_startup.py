@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import CannotStart
-from service.startup import check_address, check_folder, check_log_file
+from service.startup import check_address, check_folder, check_log_file, check_storage
 
 
 def refusal(check: Callable[[], None]) -> str:
@@ -43,3 +43,17 @@ def test_a_log_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     said = refusal(lambda: check_log_file(Path("/dev/null/x.log")))
     assert re.fullmatch(r"LOG_FILE: /dev/null/x.log cannot be written \(.*\)", said)
     check_log_file(tmp_path / "x.log")
+
+
+def test_a_storage_that_cannot_be_is_refused_where_somebody_may_upload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
+    keys = tmp_path / "keys.json"
+    for address in ("/dev/null/x", "s3:///x", "gs://", "az://container"):
+        said = refusal(lambda address=address: check_storage(address, keys))  # type: ignore[misc]
+        assert said.startswith("BIREFNET_STORAGE_URL: ")
+        check_storage(address, None)
+    check_storage(str(tmp_path / "new" / "folder"), keys)
+    assert (tmp_path / "new" / "folder").stat().st_mode & 0o777 == 0o700
+    check_storage("s3://bucket/prefix", keys)
