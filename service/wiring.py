@@ -44,7 +44,8 @@ class HttpConfig:
         requested: What the operator asked for, for health.
         max_batch_images: Most pictures of a batch.
         max_batch_bytes: Most bytes of them.
-        storage: Where what callers upload lies; nobody can, where there are no keys.
+        storage: Where what callers upload lies; nobody can, where this is empty or there are no
+            keys.
         backgrounds: How many backgrounds one key may keep.
         cors_origins: Origins whose pages may call.
         allowed_hosts: Host names a browser may use beside local ones.
@@ -134,7 +135,8 @@ def create_services(
         stopping: Set once the process has been told to stop.
     """
     remover = BackgroundRemover(models, config.remover, Telemetry(observe_stages))
-    blobs = Blobs(config.storage) if config.access.keys_file is not None else None
+    may_upload = config.access.keys_file is not None and config.storage
+    blobs = Blobs(config.storage) if may_upload else None
     backgrounds = BackgroundLibrary(remover, blobs, config.backgrounds)
 
     async def notes() -> list[str]:

@@ -96,9 +96,9 @@ class Blobs:
         import obstore
         from obstore.exceptions import AlreadyExistsError
 
-        if self.folder is not None:
-            await asyncio.to_thread(self._make_place, self.folder, path)
         try:
+            if self.folder is not None:
+                await self._done(asyncio.to_thread(self._make_place, self.folder, path))
             # In one piece: of many pieces some would stay if we were killed.
             store = self._store()
             await self._done(
@@ -106,12 +106,14 @@ class Blobs:
             )
         except AlreadyExistsError:
             pass  # by a first try of the same write, whose answer was lost
+        except FileNotFoundError as gone:
+            raise _fault_of(gone) from gone
         except StorageFull:
             self._full = time.monotonic()
             raise
         self._full = -_FULL_S
         if self.folder is not None:
-            await asyncio.to_thread(_settle, self.folder / path)
+            await self._done(asyncio.to_thread(_settle, self.folder / path))
 
     async def read(self, path: str, most: int) -> bytes | None:
         """The first bytes of a blob, `most` at most; None where there is none.
@@ -159,13 +161,14 @@ class Blobs:
         """What is wrong with the storage, one sentence each; asks it a few times a minute."""
         now = time.monotonic()
         if now - self._checked > _CHECK_EVERY_S:
-            self._checked, self._fault = now, ""
+            self._checked, fault = now, ""
             try:
                 async with asyncio.timeout(_CHECK_TIMEOUT_S):
                     await self.all_in("health")
             except (StorageUnavailable, TimeoutError):
-                self._fault = "the storage of backgrounds does not answer"
-        full = ["the storage of backgrounds is full"] if now - self._full < _FULL_S else []
+                fault = "the storage does not answer"
+            self._fault = fault
+        full = ["the storage is full"] if now - self._full < _FULL_S else []
         return [*([self._fault] if self._fault else []), *full]
 
     def clean(self) -> int:
@@ -194,7 +197,7 @@ class Blobs:
 
     async def _check_folder(self) -> None:
         if self.folder is not None:  # a missing one would be taken for an empty one
-            await asyncio.to_thread(self._refuse_missing_folder)
+            await self._done(asyncio.to_thread(self._refuse_missing_folder))
 
     def _refuse_missing_folder(self) -> None:
         if self.folder is not None and not self.folder.is_dir():
@@ -208,7 +211,7 @@ class Blobs:
         try:
             async with asyncio.timeout(_TIMEOUT_S):
                 return await work
-        except (FileNotFoundError, AlreadyExistsError):
+        except (FileNotFoundError, AlreadyExistsError, ServiceError):
             raise
         except Exception as refused:  # obstore's own, and Python's for some
             raise _fault_of(refused) from refused

@@ -123,7 +123,7 @@ class BackgroundLibrary:
             raise AccessDenied
         self._check_room(await self.uploads_of(owner), more=1)
         background = Background(data, "image", self._remover.config.limits, media_type)
-        picture = await self._remover.make_stored(background, len(data))
+        picture = await self._remover.make_stored(background)
         blob = pack(name, picture, datetime.now(UTC))
         background_id = f"bg_{secrets.token_hex(16)}"
         async with self._adding[owner]:
@@ -144,16 +144,16 @@ class BackgroundLibrary:
     async def open(
         self, options: RemovalOptions, owner: str, *, for_batch: bool = False
     ) -> Background | None:
-        """The background picture that options name or bring, accepted; None where there is none.
+        """The background picture that options name or bring; None where there is none.
 
         Args:
             options: What a caller chose.
             owner: Id of the caller's key; empty without one.
-            for_batch: Whether it stays decoded until it is let go.
+            for_batch: Whether it is for many: accepted at once, and decoded until it is let go.
 
         Raises:
             BackgroundNotFound: If there is none of the id, or it is another's.
-            ImageError: If it is not a picture we take.
+            ImageError: If it is for many, and is not a picture we take.
             ServiceError: If it must be tried again later.
         """
         remover, background_id = self._remover, options.background_id
@@ -167,7 +167,8 @@ class BackgroundLibrary:
             behind = Background(picture, "background_id", STORED_LIMITS, may_keep=keep)
         else:
             return None
-        await remover.accept(behind)
+        if for_batch:
+            await remover.accept(behind)
         return behind
 
     async def clean(self) -> None:

@@ -44,6 +44,7 @@ class Background:
 
     Attributes:
         header: What the guard read of it.
+        n_bytes: Length of the file.
     """
 
     header: ImageHeader
@@ -57,22 +58,26 @@ class Background:
         may_keep: Callable[[int], bool] = never,
     ) -> None:
         self._data, self._field, self._limits = data, field, limits
+        self.n_bytes = len(data)
         self._media_type, self._may_keep = media_type, may_keep
-        self._lock = threading.Lock()
+        self._lock, self._accepted = threading.Lock(), False
         self._pixels: U8Array | None = None
         self._fault: ImageError | None = None
 
     def inspect(self) -> None:
-        """Accept or refuse it by everything but its pixels; called first.
+        """Accept or refuse it by everything but its pixels, the first time it is called.
 
         Raises:
             ImageError: As `guard.inspect` does, with the option's name.
         """
+        if self._accepted:
+            return
         try:
             self.header = inspect(self._data, self._limits, self._media_type)
         except ImageError as fault:
             fault.fields["field"] = self._field
             raise
+        self._accepted = True
 
     def decode(self, check: Callable[[], None]) -> U8Array:
         """Its colours, ``[H, W, 3]``; transparent parts show a plain ground.

@@ -72,8 +72,7 @@ async def run_batch(
         charge: Counts a picture; raises where the caller has had its share. The first is counted
             with the request.
         stopping: Set once the process has been told to stop: what has not begun is refused.
-        background: The background picture of all of them, accepted already; let go at the end.
-        background: The background picture of all of them, accepted already; it is decoded once.
+        background: The background picture of all of them; decoded once, and let go at the end.
 
     Yields:
         Every picture's outcome, as it is done.

@@ -118,12 +118,11 @@ class BackgroundRemover:
             data: The uploaded file.
             options: What the caller chose.
             media_type: What the caller declared the file to be.
-            background: The background picture, accepted already; None where there is none but the
-                one in the options.
+            background: The background picture, where it is another than the options bring.
             in_batch: Whether it holds the `batch_lane`, and takes nobody's place in the queue.
 
         Returns:
-            The cutout, as large as the upright source.
+            What was made, with what is known of it.
 
         Raises:
             ImageError: If the file is not a picture we take; the caller's fault.
@@ -142,12 +141,14 @@ class BackgroundRemover:
         """Accept or refuse a background picture before its pixels are decoded.
 
         Raises:
-            ImageError: With the option's name.
+            ImageError: With the option's name; the caller's fault.
+            ServiceError: If it must be tried again later.
         """
-        await self._in_thread(None, background.inspect)
+        work = background.inspect
+        await self._in_time(background.n_bytes, lambda _: self._in_thread(None, work))
 
-    async def make_stored(self, background: Background, n_bytes: int) -> StoredPicture:
-        """Make what is stored of a background's file of so many bytes.
+    async def make_stored(self, background: Background) -> StoredPicture:
+        """Make what is stored of a background.
 
         Raises:
             ImageError: If it is not a picture we take; the caller's fault.
@@ -155,11 +156,11 @@ class BackgroundRemover:
         """
 
         async def work(clock: StageClock) -> StoredPicture:
-            await self.accept(background)
+            await self._in_thread(None, background.inspect)
             async with self._budget.hold(bytes_to_store(background.header)) as held:
                 return await self._in_thread(held, make_stored, background, clock.check)
 
-        return await self._in_time(n_bytes, work, queued=True)
+        return await self._in_time(background.n_bytes, work)
 
     def deadline_s(self, n_bytes: int) -> float:
         """Seconds a file of so many bytes may take."""
@@ -222,7 +223,7 @@ class BackgroundRemover:
         return result
 
     async def _in_time(
-        self, n_bytes: int, work: Callable[[StageClock], Awaitable[T]], *, queued: bool
+        self, n_bytes: int, work: Callable[[StageClock], Awaitable[T]], *, queued: bool = True
     ) -> T:
         """Work on a file of so many bytes, within its bounds."""
         if queued and self._inside >= self.config.max_queue:
@@ -262,7 +263,8 @@ class BackgroundRemover:
             header = await self._in_thread(None, inspect, data, limits, media_type)
             if background is None and options.bg_image is not None:
                 background = Background(options.bg_image, "bg_image", limits)
-                await self.accept(background)
+            if background is not None:
+                await self._in_thread(None, background.inspect)
         if background is None and options.background_id not in (None, *SCENES):
             raise BackgroundNotFound  # whoever calls reads it of the library
         removal = Removal(data, header, options, model.spec, background)

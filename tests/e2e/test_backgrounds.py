@@ -124,7 +124,7 @@ def test_a_full_disk_and_one_that_is_gone_hurt_uploads_alone(
         while (answer := caller.upload()).status_code == 201:
             pass
         assert_problem(answer, "STORAGE_FULL")
-        assert "the storage of backgrounds is full" in server.health()["reasons"]
+        assert "the storage is full" in server.health()["reasons"]
         assert caller.remove().status_code == 200
         assert caller.remove(background_id=kept).status_code == 200
         (small_disk / "storage").rename(small_disk / "away")

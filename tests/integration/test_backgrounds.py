@@ -459,7 +459,7 @@ class TestFaultsOfTheStorage:
         assert (await library.remove(background_id="studio-white")).status_code == 200
         health = (await client.get(f"{PREFIX}/health")).json()
         assert health["status"] == "degraded"
-        assert "the storage of backgrounds does not answer" in health["reasons"]
+        assert "the storage does not answer" in health["reasons"]
         moved.rename(library.folder)
         library.api.services.backgrounds._blobs._checked = -100  # type: ignore[union-attr]
         assert (await library.remove(background_id=background_id)).status_code == 200

@@ -102,6 +102,7 @@ class BentoServer:
             "BIREFNET_PORT": str(self.port),
             "BIREFNET_CACHE_DIR": str(self.folder / "cache"),
             "BIREFNET_MODEL": "u2netp",
+            "BIREFNET_STORAGE_URL": str(self.folder / "storage"),
             "PYTHONPATH": str(REPOSITORY),
             "TMPDIR": str(self.tmp),
             **self._environment,

@@ -137,7 +137,7 @@ async def test_a_full_disk_is_told_and_keeps_no_half(small_disk: Path) -> None:
     await blobs.put("a/small", bytes(1000))
     with pytest.raises(StorageFull):
         await blobs.put("a/large", bytes(3 * MB))
-    assert await blobs.notes() == ["the storage of backgrounds is full"]
+    assert await blobs.notes() == ["the storage is full"]
     assert [blob.path for blob in await blobs.all_in("a")] == ["a/small"]
     assert [file.name for file in small_disk.rglob("*") if file.is_file()] == ["small"]
     await blobs.put("a/other", bytes(1000))
@@ -156,7 +156,7 @@ async def test_a_folder_that_is_gone_is_an_error_and_comes_back(folder: Path) ->
         with pytest.raises(StorageUnavailable):
             await work
     assert not folder.exists()
-    assert await blobs.notes() == ["the storage of backgrounds does not answer"]
+    assert await blobs.notes() == ["the storage does not answer"]
     away.rename(folder)
     assert await blobs.read("a/one", 1) == b"1"
 
@@ -183,7 +183,7 @@ async def test_a_bucket_that_nobody_serves_is_an_error_soon(
     blobs, started = Blobs("s3://bucket/prefix"), time.monotonic()
     with pytest.raises(StorageUnavailable):
         await blobs.put("a/one", b"1")
-    assert await blobs.notes() == ["the storage of backgrounds does not answer"]
+    assert await blobs.notes() == ["the storage does not answer"]
     assert time.monotonic() - started < 10
     assert "the storage refused" in caplog.text
     assert "a-secret" not in caplog.text
