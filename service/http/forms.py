@@ -153,8 +153,8 @@ def _nearest(name: str, likeness: float, among: Iterable[str] = FIELDS) -> str |
 
 
 def _letters(name: str) -> str:
-    """`returnBase64`, `return-base64` and `return_base64` are one name."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    """`returnBase64`, `return-base64` and `return_base64` are one name; `bg` is a background."""
+    return re.sub(r"[^a-z0-9]", "", name.lower()).replace("background", "bg")
 
 
 def _shown(name: str) -> str:

@@ -86,6 +86,8 @@ class TestUnknownNames:
             ("image[]", "did you mean image?"),
             ("rotate", "they are listed at /api/background-removal/docs"),
             ("background_color", "did you mean bg_color?"),
+            ("backgroundId", "did you mean background_id?"),
+            ("bg_id", "did you mean background_id?"),
         ],
     )
     async def test_a_field_there_is_none_of_is_named_with_what_was_meant(

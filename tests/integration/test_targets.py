@@ -16,7 +16,10 @@ pytestmark = pytest.mark.anyio
 _APP = create_app(swagger_ui=SWAGGER_UI)
 _ROUTES = {r.path for r in _APP.routes if isinstance(r, Route) and "GET" in (r.methods or ())}
 _ROUTES |= {path for path, methods in _APP.openapi()["paths"].items() if "get" in methods}
-READABLE = ["/", *(PREFIX + path.format(name="docs.js") for path in sorted(_ROUTES))]
+READABLE = [
+    "/",
+    *(PREFIX + path.format(name="docs.js", background_id="white") for path in sorted(_ROUTES)),
+]
 
 
 @pytest.mark.parametrize("path", READABLE)
