@@ -6,20 +6,18 @@ Every variable does what it says or the service refuses to start; `docs/configur
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.serving.options import EngineOptions
 from models.spec import Precision
+from service.setting_types import Address, Destinations, HostNames, Names, Networks
 
 PREFIX = "BIREFNET_"
 ENV_FILE = Path(".env")
-_HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 UNPREFIXED = {"log_level": "LOG_LEVEL", "log_format": "LOG_FORMAT", "log_file": "LOG_FILE"}
 
 
@@ -43,7 +41,7 @@ class Settings(BaseSettings):
         default=None,
         description="Checkpoint file to serve; wins over BIREFNET_MODEL=auto, contradicts a name.",
     )
-    models: Annotated[tuple[str, ...], NoDecode] = Field(
+    models: Names = Field(
         default=(),
         description="Several models to serve at once, in place of BIREFNET_MODEL; callers choose "
         "by name, and get the best of them otherwise.",
@@ -152,19 +150,29 @@ class Settings(BaseSettings):
         description="Redis that replicas keep rate limits in together (redis://, rediss:// or "
         "redis+unix://); unset: each replica keeps its own.",
     )
-    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+    image_url: bool = Field(
+        default=False,
+        description="Fetch the picture that a caller names by image_url, from public servers only.",
+    )
+    image_url_servers: Destinations = Field(
+        default=(),
+        description="Servers of your own that image_url may reach too, comma separated: "
+        "10.1.2.3:9000, or 10.1.0.0/16 (ports 80 and 443). Any caller may then ask them for "
+        "anything through us.",
+    )
+    trusted_proxies: Networks = Field(
         default=(),
         description="Addresses or networks whose X-Forwarded-For is believed, comma separated.",
     )
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    cors_origins: Names = Field(
         default=(), description="Origins a browser may call from, comma separated; empty: none."
     )
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    allowed_hosts: HostNames = Field(
         default=(),
         description="Host names, beside localhost, that a browser may call a service on a loopback "
         "address by, comma separated; a reverse proxy on this machine may pass such a name on.",
     )
-    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    host: Address = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=55433, ge=1, le=65535, description="Port to listen on.")
     keep_alive_sec: int = Field(
         default=75,
@@ -198,35 +206,6 @@ class Settings(BaseSettings):
         description="Log file, rotated at 10 MB, three kept; unset: standard error only.",
     )
 
-    @field_validator("models", "trusted_proxies", "cors_origins", "allowed_hosts", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        """`a, b` is two entries."""
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for entry in value:
-            ipaddress.ip_network(entry, strict=False)
-        return value
-
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for entry in value:
-            if not _HOST_NAME.fullmatch(entry):
-                raise ValueError(f"{entry} is no host name; write it without scheme, port and path")
-        return tuple(entry.lower() for entry in value)
-
-    @field_validator("host")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        """BentoML takes no names, and says so in five lines."""
-        return str(ipaddress.ip_address("127.0.0.1" if value == "localhost" else value))
-
     @field_validator("log_level", "log_format", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
@@ -258,6 +237,8 @@ class Settings(BaseSettings):
             )
         if self.require_key and self.keys_file is None:
             raise ValueError("BIREFNET_REQUIRE_KEY=true needs BIREFNET_KEYS_FILE")
+        if self.image_url_servers and not self.image_url:
+            raise ValueError("BIREFNET_IMAGE_URL_SERVERS needs BIREFNET_IMAGE_URL=true")
         if self.device == "cpu" and self.wants_of_gpu:
             raise ValueError(
                 f"{self.wants_of_gpu[0]}=true needs a GPU and contradicts BIREFNET_DEVICE=cpu"

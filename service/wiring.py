@@ -22,12 +22,16 @@ from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
 from service.http.policies import create_policies
 from service.http.target import TargetMiddleware
 from service.imaging.guard import ImageLimits
+from service.outbound.destinations import read_destination
+from service.outbound.fetch import FetchConfig, Fetcher
 from service.processes.connections import ConnectionConfig
 from service.removal.ports import ServedModel
 from service.removal.remover import BackgroundRemover, RemoverConfig
 from service.removal.telemetry import StageObserver, Telemetry
 from service.resources import allowed_bytes
 from service.settings import Settings
+
+_FETCH_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class HttpConfig:
         requested: What the operator asked for, for health.
         max_batch_images: Most pictures of a batch.
         max_batch_bytes: Most bytes of them.
+        fetching: How pictures are fetched from addresses; None for never.
         cors_origins: Origins whose pages may call.
         allowed_hosts: Host names a browser may use beside local ones.
     """
@@ -53,6 +58,7 @@ class HttpConfig:
     connections: ConnectionConfig = field(default_factory=ConnectionConfig)
     max_batch_images: int = 50
     max_batch_bytes: int = 100 * 1024**2
+    fetching: FetchConfig | None = None
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
 
@@ -92,8 +98,20 @@ def configure(settings: Settings) -> HttpConfig:
         ),
         max_batch_images=settings.max_batch_images,
         max_batch_bytes=settings.max_batch_mb * 1024**2,
+        fetching=_fetching(settings),
         cors_origins=settings.cors_origins,
         allowed_hosts=settings.allowed_hosts,
+    )
+
+
+def _fetching(settings: Settings) -> FetchConfig | None:
+    """How pictures are fetched; the time is part of the removal's own."""
+    if not settings.image_url:
+        return None
+    return FetchConfig(
+        own=tuple(map(read_destination, settings.image_url_servers)),
+        max_bytes=int(settings.max_image_size_mb * 1024**2),
+        total_s=min(_FETCH_S, settings.processing_timeout_sec / 2),
     )
 
 
@@ -131,7 +149,13 @@ def create_services(
         access_notes=access.notes,
     )
     return Services(
-        remover, health, config.access.rates, access.limiter, stopping, config.max_batch_images
+        remover,
+        health,
+        config.access.rates,
+        access.limiter,
+        stopping,
+        config.max_batch_images,
+        Fetcher(config.fetching) if config.fetching else None,
     )
 
 

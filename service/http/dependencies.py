@@ -10,12 +10,13 @@ from fastapi import Depends, Request
 
 from service.access.rate_limit import ClientLimiter, RateLimitConfig
 from service.http.health import HealthReporter
+from service.outbound.fetch import Fetcher
 from service.removal.remover import BackgroundRemover
 
 
 @dataclass(frozen=True)
 class Services:
-    """The parts behind the routes, wired by the composition root."""
+    """The parts behind the routes, wired by the composition root; no fetcher, no `image_url`."""
 
     remover: BackgroundRemover
     health: HealthReporter
@@ -23,6 +24,7 @@ class Services:
     limiter: ClientLimiter
     stopping: asyncio.Event
     max_batch_images: int
+    fetcher: Fetcher | None = None
 
 
 def services_of(request: Request) -> Services:

@@ -29,6 +29,7 @@ STATUS: Mapping[type[BackgroundRemovalError], int] = {
     errors.BodyTooLarge: 413,
     errors.UploadTimeout: 408,
     errors.RateLimited: 429,
+    errors.ImageUrlDisabled: 403,
     errors.ImageError: 400,
     errors.FileTooLarge: 413,
     errors.ServiceError: 503,

@@ -101,6 +101,7 @@ class BackgroundRemover:
         media_type: str | None = None,
         *,
         in_batch: bool = False,
+        spent_s: float = 0.0,
     ) -> RemovalResult:
         """Remove the background of one picture, and count it.
 
@@ -109,6 +110,7 @@ class BackgroundRemover:
             options: What the caller chose.
             media_type: What the caller declared the file to be.
             in_batch: Whether it holds the `batch_lane`, and takes nobody's place in the queue.
+            spent_s: Seconds of its deadline that are gone already.
 
         Returns:
             The cutout, as large as the upright source.
@@ -120,7 +122,9 @@ class BackgroundRemover:
             InferenceFailed: If the forward pass failed; ours.
         """
         started = time.perf_counter()
-        result = await self._remove_in_time(data, options, media_type, queued=not in_batch)
+        result = await self._remove_in_time(
+            data, options, media_type, queued=not in_batch, spent_s=spent_s
+        )
         self.telemetry.record(result, (time.perf_counter() - started) * 1e3)
         return result
 
@@ -175,16 +179,18 @@ class BackgroundRemover:
         media_type: str | None = None,
         *,
         queued: bool = True,
+        spent_s: float = 0.0,
     ) -> RemovalResult:
         """One removal within its bounds; see `remove`."""
         if queued and self._inside >= self.config.max_queue:
             raise ServiceBusy("The service is busy; try again shortly", retry_after=1)
         deadline_s = self.deadline_s(len(data))
-        started = time.monotonic()
+        started = time.monotonic() - spent_s
+        left_s = deadline_s - spent_s
         self._inside += queued
         try:
-            async with asyncio.timeout(deadline_s):
-                result = await self._remove(data, options, media_type, StageClock(deadline_s))
+            async with asyncio.timeout(left_s):
+                result = await self._remove(data, options, media_type, StageClock(left_s))
         except (TimeoutError, ProcessingTimeout) as late:
             raise ProcessingTimeout(
                 f"Processing timeout exceeded {deadline_s:g} seconds",

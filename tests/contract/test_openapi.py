@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from service.http.app import create_app
-from service.http.forms import FIELDS, FILES
+from service.http.forms import FIELDS, FILES, IMAGE_URL
 
 SNAPSHOT = Path(__file__).parents[1] / "data/openapi.json"
 REGENERATE = "python -m tests.contract.test_openapi"
@@ -34,7 +34,7 @@ def test_the_schema_shows_the_form_and_every_kind_of_answer() -> None:
     assert set(form["properties"]) == set(FIELDS) >= {"image", "smoothing", "return_base64"}
     as_json = remove["requestBody"]["content"]["application/json"]["schema"]
     assert set(as_json["properties"]) == set(FIELDS)
-    assert {one["name"] for one in remove["parameters"]} == set(FIELDS) - set(FILES)
+    assert {one["name"] for one in remove["parameters"]} == set(FIELDS) - {*FILES, IMAGE_URL}
     kinds = {"image/png", "image/webp", "image/jpeg", "image/avif", "application/zip"}
     assert set(remove["responses"]["200"]["content"]) == {*kinds, "application/json"}
     assert {"400", "408", "413", "422", "429", "500", "503", "504"} <= set(remove["responses"])

@@ -24,6 +24,7 @@ from service.http.health import Requested
 from service.http.metrics import Metrics
 from service.http.pages import create_index_app
 from service.http.policies import PREFIX
+from service.outbound.fetch import FetchConfig
 from service.removal.ports import ServedModel
 from service.removal.remover import RemoverConfig
 from service.wiring import HttpConfig, create_middlewares, create_services
@@ -52,6 +53,7 @@ class ApiParts:
     redis_url: str = ""
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
+    fetching: FetchConfig | None = None
     is_warm: Callable[[], bool] = lambda: True
     peer: str = "192.0.2.1"
 
@@ -103,6 +105,7 @@ async def open_api(parts: ApiParts | None = None) -> AsyncIterator[Api]:
         intake=parts.intake,
         cors_origins=parts.cors_origins,
         allowed_hosts=parts.allowed_hosts,
+        fetching=parts.fetching,
     )
     models = [ServedModel(SPEC, parts.matting), *parts.others]
     access, draining = Access(config.access, metrics.count_fallback), asyncio.Event()
