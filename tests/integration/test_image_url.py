@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
+from service.access.rate_limit import RateLimitConfig
+from service.http.bodies import IntakeConfig
 from service.http.policies import PREFIX
 from service.outbound.destinations import read_destination
 from service.outbound.fetch import FetchConfig
@@ -212,3 +214,23 @@ async def test_nothing_is_fetched_any_more_once_the_caller_has_left(
         await asking
         while not server.closed:
             await asyncio.sleep(0.01)
+
+
+async def test_fetched_bytes_count_in_the_memory_for_uploads(server: PictureServer) -> None:
+    server.answers["/large"] = whole(bytes(300_000))
+    parts = ApiParts(intake=IntakeConfig(max_bytes_in_memory=200_000), fetching=allowing(server))
+    async with open_api(parts) as api:
+        for _ in range(2):  # what was held is given back
+            small = await api.client.post(REMOVE, json={"image_url": server.url()})
+            assert small.status_code == 200
+            large = await api.client.post(REMOVE, json={"image_url": server.url("/large")})
+            assert_problem(large, "SERVICE_BUSY")
+
+
+async def test_it_counts_as_one_request_whatever_becomes_of_it(server: PictureServer) -> None:
+    limits = RateLimitConfig(per_minute=3, per_second=0, in_flight=0)
+    async with open_api(ApiParts(limits=limits, fetching=allowing(server))) as api:
+        urls = [server.url(), server.url("/missing"), "http://127.0.0.2/", server.url()]
+        answers = [await api.client.post(REMOVE, json={"image_url": url}) for url in urls]
+    assert [answer.status_code for answer in answers] == [200, 400, 400, 429]
+    assert server.connections == 2
