@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 
 from models.errors import BackgroundRemovalError
-from service.access.caller import TIERS, Caller
-from service.errors import AccessDenied, BodyTooLarge, MethodNotAllowed, NotFound
+from service.access.caller import ANONYMOUS, TIERS, Caller
+from service.errors import AccessDenied, ApiKeyRequired, BodyTooLarge, MethodNotAllowed, NotFound
 from service.http.problems import render
 from service.imaging.guard import file_too_large
 
@@ -84,7 +84,9 @@ class RoutePolicy:
             return NotFound()
         if method not in self.methods:
             return MethodNotAllowed()
-        return None if caller.tier in self.tiers else AccessDenied()
+        if caller.tier in self.tiers:
+            return None
+        return ApiKeyRequired() if caller.tier == ANONYMOUS else AccessDenied()
 
 
 #: Of every address that is not in the table.
