@@ -151,7 +151,7 @@ async def _warm_up(services: Services) -> None:
 
 # BentoML brings the files of Swagger UI for its own page, which loads scripts of third parties.
 _SWAGGER_UI = Path(bentoml.__file__).parent / "_internal/server/static_content"
-app = create_app(_lifespan, swagger_ui=_SWAGGER_UI)
+app = create_app(_lifespan, swagger_ui=_SWAGGER_UI, require_key=_settings.require_key)
 
 
 class RemovalInput(bentoml.IODescriptor, RemovalOptions):

@@ -69,6 +69,21 @@ def test_every_operation_has_a_name_that_a_generated_client_can_bear() -> None:
     assert all(re.fullmatch(r"[a-z][A-Za-z0-9]+", name) for name in names)
 
 
+def test_keys_are_shown_where_they_count_and_as_needed_where_they_are() -> None:
+    schema = create_app().openapi()
+    assert schema["components"]["securitySchemes"]["ApiKey"]["name"] == "X-API-Key"
+    assert schema["components"]["securitySchemes"]["Bearer"]["scheme"] == "bearer"
+    schemes: list[dict[str, Any]] = [{"ApiKey": []}, {"Bearer": []}]
+    strict = create_app(require_key=True).openapi()
+    for path in ("/remove", "/remove-batch"):
+        assert schema["paths"][path]["post"]["security"] == [*schemes, {}]
+        assert strict["paths"][path]["post"]["security"] == schemes
+        assert "401" in schema["paths"][path]["post"]["responses"]
+    for path in ("/health", "/models", "/info"):
+        assert "security" not in schema["paths"][path]["get"]
+        assert "security" not in strict["paths"][path]["get"]
+
+
 def references_in(node: object) -> Iterator[str]:
     """Every `$ref` below a node."""
     if isinstance(node, dict):

@@ -111,7 +111,7 @@ async def open_api(parts: ApiParts | None = None) -> AsyncIterator[Api]:
     access, draining = Access(config.access, metrics.count_fallback), asyncio.Event()
     services = create_services(config, models, metrics.observe_stages, access, draining)
     services.health.is_warm = parts.is_warm
-    app = create_app(services=services, swagger_ui=SWAGGER_UI)
+    app = create_app(services=services, swagger_ui=SWAGGER_UI, require_key=parts.require_key)
     outer = Starlette()
     outer.mount(PREFIX, app)
     outer.mount("/", create_index_app(PREFIX))
