@@ -12,19 +12,34 @@ from typing import Self
 
 import psutil
 
+from tests.support.server import free_port
+
 
 class RedisServer:
     """Redis without a port and without files; it can be killed, stopped and started again.
 
+    Args:
+        tls: Whether it also listens on a port with TLS, which its url then names.
+
     Attributes:
         url: What `BIREFNET_REDIS_URL` is set to.
+        certificate: Of TLS, for 127.0.0.1, signed by itself.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: bool = False) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="redis-"))
         self._socket = self._folder / "redis.sock"
         self._process: psutil.Popen | None = None
         self.url = f"redis+unix://{self._socket}"
+        self.certificate = self._folder / "certificate.pem"
+        self._tls: list[str] = []
+        if tls:
+            port, key = free_port(), self._folder / "key.pem"
+            make_certificate(self.certificate, key)
+            self.url = f"rediss://127.0.0.1:{port}/0"
+            self._tls = ["--bind", "127.0.0.1", "--tls-port", str(port)]
+            self._tls += ["--tls-cert-file", str(self.certificate), "--tls-key-file", str(key)]
+            self._tls += ["--tls-auth-clients", "no", "--tls-ca-cert-file", str(self.certificate)]
 
     def __enter__(self) -> Self:
         self.start()
@@ -58,7 +73,7 @@ class RedisServer:
             "no",
         ]
         self._process = psutil.Popen(
-            ["redis-server", *words], cwd=self._folder, stdout=subprocess.DEVNULL
+            ["redis-server", *words, *self._tls], cwd=self._folder, stdout=subprocess.DEVNULL
         )
         for _ in range(200):
             asked = subprocess.run(
@@ -88,3 +103,11 @@ class RedisServer:
         self.process.kill()
         self.process.wait()
         self._socket.unlink(missing_ok=True)
+
+
+def make_certificate(certificate: Path, key: Path) -> None:
+    """Write a certificate for 127.0.0.1 that is signed by itself, and its key."""
+    words = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    words += ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = ["openssl", "req", "-x509", *words, "-out", str(certificate), "-keyout", str(key)]
+    subprocess.run(command, check=True, capture_output=True)
