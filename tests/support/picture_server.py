@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -68,15 +69,17 @@ class PictureServer:
 
 
 @asynccontextmanager
-async def open_picture_server() -> AsyncIterator[PictureServer]:
-    """Serve until the block ends."""
+async def open_picture_server(
+    context: ssl.SSLContext | None = None,
+) -> AsyncIterator[PictureServer]:
+    """Serve until the block ends, over TLS if that is given."""
     state = PictureServer()
     family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
     listening = socket.create_server(
         ("", 0), family=family, dualstack_ipv6=family == socket.AF_INET6
     )
     state.port = listening.getsockname()[1]
-    server = await asyncio.start_server(state.serve, sock=listening)
+    server = await asyncio.start_server(state.serve, sock=listening, ssl=context)
     try:
         yield state
     finally:

@@ -12,6 +12,7 @@ from typing import Self
 
 import psutil
 
+from tests.support.certificates import make_certificate
 from tests.support.server import free_port
 
 
@@ -103,11 +104,3 @@ class RedisServer:
         self.process.kill()
         self.process.wait()
         self._socket.unlink(missing_ok=True)
-
-
-def make_certificate(certificate: Path, key: Path) -> None:
-    """Write a certificate for 127.0.0.1 that is signed by itself, and its key."""
-    words = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    words += ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command = ["openssl", "req", "-x509", *words, "-out", str(certificate), "-keyout", str(key)]
-    subprocess.run(command, check=True, capture_output=True)

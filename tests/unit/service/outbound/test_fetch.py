@@ -6,8 +6,10 @@ import asyncio
 import gzip
 import logging
 import re
+import ssl
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,7 @@ from service.errors import (
 )
 from service.outbound.destinations import read_destination
 from service.outbound.fetch import FetchConfig, Fetched, Fetcher
+from tests.support.certificates import make_certificate
 from tests.support.picture_server import Names, PictureServer, open_picture_server, redirect, whole
 
 pytestmark = pytest.mark.anyio
@@ -72,11 +75,11 @@ async def test_a_request_tells_nothing_but_the_address(server: PictureServer) ->
 
 
 async def test_neither_cookies_nor_a_proxy_nor_netrc_are_used(
-    server: PictureServer, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+    server: PictureServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    netrc = tmp_path / "netrc"  # type: ignore[operator]
+    netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
     moved = whole(b"", "Location: /picture.png", "Set-Cookie: a=b", status="301 Moved")
@@ -355,6 +358,22 @@ async def test_a_bad_answer_is_an_error_of_its_own_in_bounded_time(
     assert time.monotonic() - started < 1
     assert sum(held) <= 1024**2 + 64 * 1024
     assert server.connections == (4 if name == "loop" else 1)
+
+
+@pytest.mark.services  # OpenSSL
+async def test_a_certificate_that_nobody_signed_is_not_believed(
+    tmp_path: Path,
+) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    make_certificate(certificate, key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    async with open_picture_server(context) as secure:
+        secure.answers["/picture.png"] = whole(PICTURE)
+        url = secure.url().replace("http:", "https:")
+        with pytest.raises(ImageUrlUnreachable, match=SAME_SENTENCE):
+            await fetch(fetcher(secure), url)
+        assert secure.heads == []
 
 
 async def test_three_redirects_are_followed(server: PictureServer) -> None:
