@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
-from aiohttp.connector import AddrInfoType
 from yarl import URL
 
 from service.outbound.destinations import WEB_PORTS, Destination, may_reach
@@ -57,7 +56,7 @@ class Gate:
         try:
             url = URL(text) if base is None else base.join(URL(text))
             scheme, host, port = url.scheme, url.host, url.port
-        except ValueError as malformed:
+        except (ValueError, LookupError) as malformed:  # yarl counts on a host before some `@`
             raise UrlFault("The address is malformed") from malformed
         if scheme not in _SCHEMES or not host:
             raise UrlFault("Expected an address that begins with http:// or https://")
@@ -84,7 +83,7 @@ class Gate:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # the caller bounds all
         )
 
-    def _open_socket(self, address_info: AddrInfoType) -> socket.socket:
+    def _open_socket(self, address_info: aiohttp.AddrInfoType) -> socket.socket:
         """A socket for one address, which it is connected to next."""
         family, kind, protocol, _, address = address_info
         if not may_reach(str(address[0]), int(address[1]), self._own):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import logging
+import random
 import re
 import ssl
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from models.errors import BackgroundRemovalError
@@ -22,6 +25,7 @@ from service.errors import (
 )
 from service.outbound.destinations import read_destination
 from service.outbound.fetch import FetchConfig, Fetched, Fetcher
+from service.outbound.gate import Gate, UrlFault
 from tests.support.certificates import make_certificate
 from tests.support.picture_server import Names, PictureServer, open_picture_server, redirect, whole
 
@@ -178,6 +182,7 @@ FORBIDDEN = {
     "http://example.com:x/": "malformed",
     "http://[::1/": "malformed",
     "http://[1.2.3.4]/": "malformed",
+    "http://[v1.a]@": "malformed",
     "http://example.com\\@127.0.0.1/": "backslash",
     "http://example.com/\r\nHost: other": "control",
     "http://127.0.0.1:80\r\n/": "control",
@@ -196,6 +201,30 @@ async def test_what_an_address_must_not_ask_for_is_said_before_anything_is_looke
     assert fault is not None
     assert FORBIDDEN[url] in fault
     assert names.asked == []
+
+
+PIECES = (
+    *("http", "https", ":", "//", "/", "@", "[", "]", "::1", "127.0.0.1", "%", "%00", "%2f", "%zz"),
+    *("%25lo", "#", "?", "&", "=", ".", "..", "-", "_", "+", "*", "a", "80", "443", "99999999999"),
+    *("xn--", "xn--a", "..a", "[v1.a]", "0x7f", "\\", "\u00df", "\u3002", "\u202e", "\ud800"),
+    *("\u0130", "\u200d", "\uff41"),
+)
+
+
+async def test_no_nonsense_is_more_than_a_fault_of_the_caller(server: PictureServer) -> None:
+    chance, asked = random.Random(1), 0
+    gate = Gate((read_destination(f"10.255.255.254:{server.port}"),), Names({}))
+    async with gate.open_session() as session:
+        for _ in range(10_000):
+            text = "".join(chance.choices(PIECES, k=chance.randint(1, 8)))
+            for written in (text, f"http://{text}", f"http://{text}:{server.port}/"):
+                with contextlib.suppress(UrlFault):
+                    url = gate.read_url(written)
+                    if (asked := asked + 1) <= 500:
+                        with pytest.raises((aiohttp.ClientError, OSError, ValueError)):
+                            await session.get(url)
+    assert asked > 500
+    assert server.connections == 0
 
 
 REDIRECTS = (
