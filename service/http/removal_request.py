@@ -206,9 +206,10 @@ def _address(given: Mapping[str, object], has_image: bool) -> tuple[str | None, 
     url = given.get(IMAGE_URL, "")
     if not isinstance(url, str):
         return None, [Fault(IMAGE_URL, "Expected an address")]
+    url = url.strip() or None
     if url and has_image:
         return None, [Fault(IMAGE_URL, "Send either image or image_url")]
-    return url.strip() or None, []
+    return url, []
 
 
 def _no_constant(name: str) -> Any:
@@ -233,15 +234,14 @@ def _from_base64(name: str, text: object) -> tuple[bytes, str | None, list[Fault
 
 def _of_form(parts: list[Part], query: Iterable[str]) -> RemovalRequest:
     """Make sense of the parts; of everything that is wrong, not of the first thing only."""
-    given, faults = _values(parts)
     images = [part for part in parts if part.name == IMAGE]
+    given, wrong_values = _values(parts)
     # Browsers send an empty file where none was chosen.
-    url, wrong = _address(given, any(part.data for part in images))
-    faults += wrong
+    url, faults = _address(given, any(part.data for part in images))
     image = None
-    if url is None and not wrong:
-        image, wrong = _image(images)
-        faults += wrong
+    if url is None and not faults:
+        image, faults = _image(images)
+    faults += wrong_values
     options, wrong = read_options(given, "body")
     names = ((part.name, part.filename is not None) for part in parts)
     faults += [*wrong, *unknown(names, "body"), *misplaced(query)]
