@@ -196,9 +196,10 @@ def _scaled(reader: _Reader, node: NodeProto) -> Layer | None:
     for scale, other in (node.input, reversed(node.input)):
         weight, before = reader.constants.get(scale), reader.producers.get(other)
         bias = reader.added(reader.next(node))
-        if weight is not None and weight.ndim == 1 and before is not None and bias is not None:
-            if before.op_type == "Div":
-                return Layer(Kind.LAYER_NORM, weight, bias, None, reader.origins[scale])
+        if weight is None or weight.ndim != 1 or before is None or bias is None:
+            continue
+        if before.op_type == "Div":
+            return Layer(Kind.LAYER_NORM, weight, bias, None, reader.origins[scale])
     return None
 
 

@@ -112,7 +112,8 @@ def _described(graph: OnnxFile, layers: Sequence[Layer]) -> str:
     shapes = " to ".join(str(side).replace("'", "") for side in sides)
     return (
         f"is an ONNX graph {kind}: {shapes}, {outputs} outputs, {len(layers)} layers with weights, "
-        "among them no convolution over the tiles of a picture"
+        "among them no convolution over the tiles of a picture; of a light model only the published "
+        "file can be registered, such as u2net.onnx"
     )
 
 
@@ -143,9 +144,10 @@ def _expected(header: Header, keys: Iterable[str]) -> dict[str, _Class]:
         shape = header.tensors[key]
         if part == _TABLE:
             expected[key] = Kind.POSITIONS, _positions(shape)
-        elif part == "weight" and f"{module}.running_mean" not in header.tensors:
-            if not key.startswith(_TRAINING):
-                expected[key] = _KINDS[len(shape)], shape
+        elif part != "weight" or key.startswith(_TRAINING):
+            continue
+        elif f"{module}.running_mean" not in header.tensors:  # batch norms are their convolutions'
+            expected[key] = _KINDS[len(shape)], shape
     return expected
 
 
@@ -156,7 +158,7 @@ def _tensors(backbone: str, layers: Sequence[Layer]) -> dict[str, Array]:
         Unmatched: If a layer is there too often or too rarely, or under the name of another.
     """
     template = read_template(template_file(backbone, _SIDE, _SIDE, Form.OPERATOR))
-    header, made = template.header, {}
+    header = template.header
     recipe = [
         step
         for node in template.model.graph.node
@@ -172,6 +174,7 @@ def _tensors(backbone: str, layers: Sequence[Layer]) -> dict[str, Array]:
     found: dict[_Class, list[Layer]] = defaultdict(list)
     for layer in layers:
         found[_class_of(layer)].append(layer)
+    made: dict[str, Array] = {}
     for known, keys in wanted.items():
         for key, layer in zip(keys, _once(found[known], keys), strict=True):
             if layer.name in header.tensors and layer.name != key:
@@ -260,7 +263,7 @@ def _index(window: int) -> Array:
 
 
 def _unused(header: Header, made: Mapping[str, Array]) -> dict[str, Array]:
-    """Tensors that no layer of a graph has: what only training uses, and what is always the same."""
+    """Tensors that no layer of a graph has: only training uses them, or they never change."""
     rest: dict[str, Array] = {}
     for key, shape in header.tensors.items():
         if key in header.fixed:
