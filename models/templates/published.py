@@ -112,8 +112,8 @@ def _described(graph: OnnxFile, layers: Sequence[Layer]) -> str:
     shapes = " to ".join(str(side).replace("'", "") for side in sides)
     return (
         f"is an ONNX graph {kind}: {shapes}, {outputs} outputs, {len(layers)} layers with weights, "
-        "among them no convolution over the tiles of a picture; of a light model only the published "
-        "file can be registered, such as u2net.onnx"
+        "among them no convolution over the tiles of a picture; of a light model only the file of "
+        "the catalogue can be registered, such as u2net.onnx"
     )
 
 

@@ -52,8 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         walls = " ".join(f"{cost.wall_s:.2f}" for cost in costs)
         size = f"{file.stat().st_size / _MB:.0f}"
         rows.append([file.name, size, f"{wall:.2f}", f"{cpu:.2f}", f"{peak:.0f}", walls])
-    load = f"- Load average {' '.join(f'{value:.1f}' for value in os.getloadavg())} at the end"
-    print("\n".join([*describe_machine().as_markdown(), load, "", *table(rows)]))
+    print("\n".join([*describe_machine().as_markdown(), "", *table(rows)]))
     return 0
 
 

@@ -9,8 +9,11 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+import torch
 
 from models.artifacts import ModelFiles
+from models.birefnet import BiRefNet, build_birefnet
+from models.birefnet.seeded import seed_weights
 from models.catalog import CUSTOM_NAME, custom_birefnet, find
 from models.engine import EngineConfig, open_engine
 from models.errors import CheckpointError, CheckpointMismatch
@@ -21,6 +24,7 @@ from models.store.registered import resolve_file
 from scripts.register_model import main as register_model
 from tests.support.fake_machine import model_store
 from tests.support.published import SIDE, layers_only, random_state, unknown_birefnet
+from tests.support.torchscript import export_published
 
 SPEC = custom_birefnet("")
 LIGHT, DARK = 240, 20
@@ -142,3 +146,29 @@ def test_a_graph_whose_layers_fit_but_that_does_not_run_is_not_registered(
     assert register_model(["--from-file", str(published)]) == 1
     assert "does not run here" in capsys.readouterr().err
     assert resolve_file(published) is None
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+def test_what_pytorch_exported_is_registered_as_our_graph(
+    home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The published graph has GridSample in 20 places, ours DeformConv; alpha agrees."""
+    network = seeded("pvt_v2_b0")
+    published = export_published(network, tmp_path / "mine.onnx")
+    assert register_model(["--from-file", str(published)]) == 0
+    assert "as it was published" not in caplog.text
+    registered = resolve_file(published)
+    assert registered is not None
+    assert registered.files.checkpoint is not None
+    operators = {node.op_type for node in onnx.load(registered.files.graph).graph.node}
+    assert "DeformConv" in operators
+    assert not operators & {"GridSample", "Scan"}
+
+
+def seeded(backbone: str) -> BiRefNet:
+    with torch.device("meta"):
+        network = build_birefnet(backbone)
+    network.to_empty(device="cpu")
+    seed_weights(network, head_scale=4.0)
+    return network.requires_grad_(False).eval()
