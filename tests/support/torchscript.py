@@ -1,4 +1,4 @@
-"""BiRefNets exported as the published graphs were: by PyTorch's older exporter, as the official code.
+"""BiRefNets exported as the published graphs were: by PyTorch's older exporter, of official code.
 
 That exporter has no deformable convolution. Here it samples with GridSample, and then convolves as
 the public conversion does: samples side by side, and a stride of the kernel's size.
