@@ -40,7 +40,8 @@ def keep_published(file: Path, spec: ModelSpec) -> onnx.ModelProto:
         A model, ``image`` uint8 ``[N, H, W, 3]`` RGB in, ``alpha`` uint8 ``[N, H, W]`` out.
 
     Raises:
-        CheckpointMismatch: If its input or output is not that of a BiRefNet of this size.
+        CheckpointMismatch: If its input or output is not that of a BiRefNet of this size, or if it
+            has loops, which might never end.
     """
     model = onnx.load(str(file), load_external_data=False)
     graph, height, width = model.graph, spec.input.height, spec.input.width
@@ -52,6 +53,8 @@ def keep_published(file: Path, spec: ModelSpec) -> onnx.ModelProto:
             f"{file.name} takes {' and '.join(map(str, sides)) or 'nothing'}, and {spec.name} one "
             f"picture [1, 3, {height}, {width}]"
         )
+    if any(attribute.HasField("g") for node in graph.node for attribute in node.attribute):
+        raise CheckpointMismatch(f"{file.name} has loops or branches, and no BiRefNet has")
     mattes = [v for v in graph.output if _fits(_sides(v), (None, 1, height, width))]
     if len(mattes) != 1:
         raise CheckpointMismatch(

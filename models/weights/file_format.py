@@ -49,7 +49,9 @@ def format_of(file: Path) -> FileFormat:
 
 
 def is_onnx(file: Path) -> bool:
-    """Whether a file begins as ONNX graphs do."""
+    """Whether a file begins as ONNX graphs do; False where there is none."""
+    if not file.is_file():
+        return False
     with file.open("rb") as stream:
         return _ONNX.match(stream.read(_BEGIN_BYTES)) is not None
 

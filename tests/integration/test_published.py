@@ -10,6 +10,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
+from onnx import TensorProto, numpy_helper
 
 from models.artifacts import ModelFiles
 from models.birefnet import BiRefNet, build_birefnet
@@ -67,6 +68,21 @@ def test_opacity_is_not_put_through_a_sigmoid_again(tmp_path: Path) -> None:
     np.testing.assert_array_equal(*mattes)
 
 
+def test_a_graph_in_float16_takes_and_gives_what_others_do(tmp_path: Path) -> None:
+    model = onnx.load(unknown_birefnet().save(tmp_path / "given.onnx"))
+    for tensor in model.graph.initializer:
+        half = numpy_helper.to_array(tensor).astype(np.float16)
+        tensor.CopyFrom(numpy_helper.from_array(half, tensor.name))
+    for value in (model.graph.input[0], model.graph.output[0]):
+        value.type.tensor_type.elem_type = TensorProto.FLOAT16
+    onnx.save(model, str(tmp_path / "given.onnx"))
+    onnx.save(keep_published(tmp_path / "given.onnx", SPEC), str(tmp_path / "graph.onnx"))
+    session = ort.InferenceSession(str(tmp_path / "graph.onnx"))
+    alpha = session.run(["alpha"], {"image": pictures()})[0]
+    assert (alpha[0, :300] > 250).all()
+    assert (alpha[0, 300:] < 5).all()
+
+
 def test_names_of_ours_in_the_graph_do_no_harm(tmp_path: Path) -> None:
     graph = unknown_birefnet().save(tmp_path / "given.onnx")
     model = onnx.load(graph)
@@ -96,6 +112,17 @@ def test_an_output_that_could_be_two_is_not_guessed_at(tmp_path: Path) -> None:
     onnx.save(model, str(tmp_path / "given.onnx"))
     with pytest.raises(CheckpointMismatch, match="2 outputs that could be the matte"):
         keep_published(tmp_path / "given.onnx", SPEC)
+
+
+def test_a_graph_with_a_loop_is_refused(tmp_path: Path) -> None:
+    published = unknown_birefnet().save(tmp_path / "given.onnx")
+    onnx.save(keep_published(published, SPEC), str(tmp_path / "loop.onnx"))
+    model = onnx.load(tmp_path / "loop.onnx")
+    given = onnx.load(published)
+    given.graph.node.extend(model.graph.node)
+    onnx.save(given, str(published))
+    with pytest.raises(CheckpointMismatch, match="has loops or branches"):
+        keep_published(published, SPEC)
 
 
 def test_graphs_that_differ_are_told_apart_and_equal_ones_are_not(tmp_path: Path) -> None:

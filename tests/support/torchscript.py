@@ -68,10 +68,10 @@ def _convolve(self: Any, x: Tensor) -> Tensor:
 
 
 def _look_around(self: Any, x: Tensor) -> Tensor:
+    branches = [branch(x) for branch in (self.aspp1, *self.aspp_deforms)]
     mean = functional.interpolate(
         self.global_avg_pool(x), size=x.shape[2:], mode="bilinear", align_corners=True
     )
-    branches = [branch(x) for branch in (self.aspp1, *self.aspp_deforms)]
     out: Tensor = self.bn1(self.conv1(torch.cat([*branches, mean], 1))).relu()
     return out
 

@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from models.catalog import custom_birefnet, find
+from models.checkpoints.download import adopt
 from models.errors import CheckpointMismatch
 from models.templates.check import read_birefnet
 from models.templates.published import UnmatchedGraph, read_published
@@ -33,8 +34,7 @@ def test_batch_norms_that_are_there_come_back_as_they_were(tmp_path: Path) -> No
         np.testing.assert_array_equal(read.tensors[key], array if used(key) else 0 * array)
 
 
-@pytest.mark.parametrize("named", [True, False])
-@pytest.mark.parametrize("copies", [True, False])
+@pytest.mark.parametrize(("named", "copies"), [(True, False), (False, True)])
 def test_folded_batch_norms_come_back_as_what_does_nothing(
     named: bool, copies: bool, tmp_path: Path
 ) -> None:
@@ -60,6 +60,7 @@ def test_relative_positions_come_back_as_their_table(tmp_path: Path) -> None:
     state = random_state("swin_v1_t")
     file = layers_only("swin_v1_t", state).save(tmp_path / "given.onnx")
     read = read_birefnet(file, find("BiRefNet-general-lite"))
+    assert adopt(find("BiRefNet-general-lite"), file, tmp_path).suffix == ".onnx"
     key = "bb.layers.2.blocks.3.attn.relative_position_bias_table"
     np.testing.assert_array_equal(read.tensors[key], state[key])
 
@@ -146,6 +147,11 @@ def test_another_network_is_refused_by_name(model, what: str, tmp_path: Path) ->
     onnx.save(model(), str(tmp_path / "given.onnx"))
     with pytest.raises(CheckpointMismatch, match=f"given.onnx is an ONNX graph {what}"):
         read_published(tmp_path / "given.onnx")
+
+
+def test_a_file_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointMismatch, match="is not there"):
+        read_birefnet(tmp_path / "nothing.onnx")
 
 
 def test_a_graph_that_is_nonsense_is_refused(tmp_path: Path) -> None:
