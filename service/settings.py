@@ -172,6 +172,9 @@ class Settings(BaseSettings):
         description="Host names, beside localhost, that a browser may call a service on a loopback "
         "address by, comma separated; a reverse proxy on this machine may pass such a name on.",
     )
+    page: bool = Field(
+        default=True, description="Whether there is a page for people at /; false: only the API."
+    )
     host: Address = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=55433, ge=1, le=65535, description="Port to listen on.")
     keep_alive_sec: int = Field(

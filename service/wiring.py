@@ -49,6 +49,7 @@ class HttpConfig:
         fetching: How pictures are fetched from addresses; None for never.
         cors_origins: Origins whose pages may call.
         allowed_hosts: Host names a browser may use beside local ones.
+        has_page: Whether there is a page at `/`.
     """
 
     requested: Requested
@@ -61,6 +62,7 @@ class HttpConfig:
     fetching: FetchConfig | None = None
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
+    has_page: bool = True
 
 
 def configure(settings: Settings) -> HttpConfig:
@@ -101,6 +103,7 @@ def configure(settings: Settings) -> HttpConfig:
         fetching=_fetching(settings),
         cors_origins=settings.cors_origins,
         allowed_hosts=settings.allowed_hosts,
+        has_page=settings.page,
     )
 
 
@@ -173,7 +176,9 @@ def create_middlewares(
         metrics: Makes the metrics, in the process that serves.
         draining: Set once the process has been told to stop.
     """
-    policies = create_policies(config.remover.limits.max_bytes, config.max_batch_bytes)
+    policies = create_policies(
+        config.remover.limits.max_bytes, config.max_batch_bytes, config.has_page
+    )
     wrappers = [
         Middleware(TargetMiddleware),
         Middleware(

@@ -15,7 +15,7 @@ from service.http.dependencies import Services
 from service.http.exchange import exchange_of
 from service.http.health import API_VERSION
 from service.http.key_schema import add_key_schemes
-from service.http.pages import add_pages
+from service.http.pages import add_docs_page
 from service.http.routes import batch, health, info, models, remove
 
 # What a browser may read across origins, beside the few headers it always may.
@@ -51,7 +51,7 @@ def create_app(
     Args:
         lifespan: Sets `app.state.services` once the process serves.
         services: The same, where they are known already.
-        swagger_ui: Folder with the distribution of Swagger UI; None for no pages.
+        swagger_ui: Folder with the distribution of Swagger UI; None for no `/docs`.
         require_key: What the schema says of keys: whether nothing that counts is served without.
 
     Returns:
@@ -74,7 +74,7 @@ def create_app(
     app.include_router(remove.router)
     app.include_router(batch.router)
     if swagger_ui is not None:
-        add_pages(app, swagger_ui)
+        add_docs_page(app, swagger_ui)
     return app
 
 

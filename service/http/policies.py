@@ -112,15 +112,20 @@ class RoutePolicies:
         return next((row for pattern, row in self._patterns if pattern.match(path)), CLOSED)
 
 
-def create_policies(max_file_bytes: int, max_batch_bytes: int) -> RoutePolicies:
+def create_policies(
+    max_file_bytes: int, max_batch_bytes: int, has_page: bool = True
+) -> RoutePolicies:
     """The policies of this service.
 
     Args:
         max_file_bytes: Largest picture, and most of all pictures of one removal.
         max_batch_bytes: Most of all pictures of a batch.
+        has_page: Whether there is a page at `/`.
     """
+    page = (_reading("/", "/"), _reading("/page/{name}", "/page"))
     return RoutePolicies(
         (
+            *(page if has_page else ()),
             _removal(f"{PREFIX}/remove", "/remove", max_file_bytes),
             _removal(f"{PREFIX}/remove-batch", "/remove-batch", max_batch_bytes),
             _removal("/remove_background", "/remove_background", max_file_bytes),
@@ -132,7 +137,6 @@ def create_policies(max_file_bytes: int, max_batch_bytes: int) -> RoutePolicies:
             _reading(f"{PREFIX}/static/{{name}}", "/static"),
             RoutePolicy("/list_models", "/list_models", _POST, _ANYONE, form_bytes=_EMPTY_BYTES),
             RoutePolicy("/read_info", "/read_info", _POST, _ANYONE, form_bytes=_EMPTY_BYTES),
-            _reading("/", "/"),
             _reading(METRICS, METRICS, is_probe=True),
             # BentoML's own: for orchestrators, and for its Python client.
             _reading(READINESS, READINESS, is_probe=True),

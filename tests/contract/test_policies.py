@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from service.access.caller import Caller
 from service.http.app import create_app
-from service.http.pages import create_index_app
+from service.http.pages import create_page_app
 from service.http.policies import CLOSED, PREFIX, create_policies
 from service.http.scrape import create_metrics_app
 from tests.support.api import SWAGGER_UI
@@ -34,7 +34,7 @@ def _methods_there() -> dict[str, set[str]]:
     there: dict[str, set[str]] = {}
     for app, prefix in (
         (create_app(swagger_ui=SWAGGER_UI), PREFIX),
-        (create_index_app(PREFIX), ""),
+        (create_page_app(), ""),
         (create_metrics_app(lambda: None), ""),
     ):
         for route in _flat(app.routes):

@@ -22,7 +22,7 @@ from service.http.bodies import IntakeConfig
 from service.http.dependencies import Services
 from service.http.health import Requested
 from service.http.metrics import Metrics
-from service.http.pages import create_index_app
+from service.http.pages import create_page_app
 from service.http.policies import PREFIX
 from service.outbound.fetch import FetchConfig
 from service.removal.ports import ServedModel
@@ -114,7 +114,7 @@ async def open_api(parts: ApiParts | None = None) -> AsyncIterator[Api]:
     app = create_app(services=services, swagger_ui=SWAGGER_UI, require_key=parts.require_key)
     outer = Starlette()
     outer.mount(PREFIX, app)
-    outer.mount("/", create_index_app(PREFIX))
+    outer.mount("/", create_page_app())
     wrapped: ASGIApp = outer
     for wrapper in reversed(create_middlewares(config, access, lambda: metrics, draining)):
         wrapped = wrapper.cls(wrapped, *wrapper.args, **wrapper.kwargs)
