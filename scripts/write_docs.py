@@ -19,7 +19,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from scripts.command import run_command
-from service.http.forms import IMAGE, FormOptions
+from service.http.form_schema import URL_MEANING
+from service.http.forms import IMAGE, IMAGE_URL, FormOptions
 from service.removal.options import PRESETS, Colour
 from service.settings import Settings, variable
 
@@ -120,6 +121,7 @@ def describe_options() -> str:
     """The form's fields as a Markdown table."""
     head = "| Field | Type | Default | Meaning |\n|---|---|---|---|\n"
     rows = [f"| `{IMAGE}` | file | required | {_IMAGE} |\n"]
+    rows.append(f"| `{IMAGE_URL}` | address | unset | {URL_MEANING} |\n")
     for name, field in FormOptions.model_fields.items():
         rows.append(f"| `{name}` | {_values(field)} | {_default(field)} | {field.description} |\n")
     return head + "".join(rows)

@@ -19,6 +19,9 @@ The whole tree::
     │  ├─ BodyTooLarge
     │  ├─ UploadTimeout
     │  ├─ RateLimited
+    │  ├─ ImageUrlDisabled
+    │  ├─ ImageUrlUnreachable
+    │  ├─ ImageUrlFailed
     │  └─ ImageError
     │     ├─ EmptyImage
     │     ├─ FileTooLarge
@@ -126,10 +129,10 @@ class AccessDenied(RequestError):
 
 
 class ApiKeyRequired(RequestError):
-    """No API key was sent to a service that asks for one."""
+    """No API key was sent to a service, or an address, that asks for one."""
 
     code = "API_KEY_REQUIRED"
-    public_message = "This service asks for an API key in X-API-Key or Authorization: Bearer"
+    public_message = "An API key is asked for here, in X-API-Key or Authorization: Bearer"
 
 
 class InvalidApiKey(RequestError):

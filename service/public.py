@@ -32,7 +32,7 @@ from service.environment import (
 from service.http.app import create_app, problem_response
 from service.http.dependencies import Services
 from service.http.metrics import Metrics, forget_dead_processes
-from service.http.pages import create_index_app
+from service.http.pages import create_page_app
 from service.http.policies import PREFIX
 from service.http.routes.info import describe
 from service.http.routes.models import list_models
@@ -155,7 +155,7 @@ async def _warm_up(services: Services) -> None:
 
 # BentoML brings the files of Swagger UI for its own page, which loads scripts of third parties.
 _SWAGGER_UI = Path(bentoml.__file__).parent / "_internal/server/static_content"
-app = create_app(_lifespan, swagger_ui=_SWAGGER_UI)
+app = create_app(_lifespan, swagger_ui=_SWAGGER_UI, require_key=_settings.require_key)
 
 
 class RemovalInput(bentoml.IODescriptor, RemovalOptions):
@@ -194,7 +194,7 @@ _Inferences = type(
 )
 
 
-@bentoml.asgi_app(create_index_app(PREFIX), path="/")
+@bentoml.asgi_app(create_page_app(), path="/")
 @bentoml.asgi_app(create_metrics_app(lambda: getattr(app.state, "services", None)), path="/")
 @bentoml.asgi_app(app, path=PREFIX)
 @bentoml.service(

@@ -10,6 +10,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
 
+from service.outbound.destinations import read_destination
+
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 _STORAGES = ("file", "s3", "gs", "az")
 
@@ -24,6 +26,12 @@ def _split(value: object) -> object:
 def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
     for entry in value:
         ipaddress.ip_network(entry, strict=False)
+    return value
+
+
+def _destinations(value: tuple[str, ...]) -> tuple[str, ...]:
+    for entry in value:
+        read_destination(entry)
     return value
 
 
@@ -60,6 +68,8 @@ def _lower(value: object) -> object:
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 ModelNames = Annotated[Names, AfterValidator(_different)]
 Networks = Annotated[Names, AfterValidator(_networks)]
+#: Servers of the operator's own, in numbers.
+Destinations = Annotated[Names, AfterValidator(_destinations)]
 HostNames = Annotated[Names, AfterValidator(_host_names)]
 #: An address to listen on.
 Address = Annotated[str, AfterValidator(_address)]

@@ -17,6 +17,7 @@ from models.spec import Precision
 from service.setting_types import (
     Address,
     AnyCase,
+    Destinations,
     HomePath,
     HostNames,
     ModelNames,
@@ -170,6 +171,16 @@ class Settings(BaseSettings):
         description="Redis that replicas keep rate limits in together (redis://, rediss:// or "
         "redis+unix://); unset: each replica keeps its own.",
     )
+    image_url: bool = Field(
+        default=False,
+        description="Fetch the picture that a caller names by image_url, from public servers only.",
+    )
+    image_url_servers: Destinations = Field(
+        default=(),
+        description="Servers of your own that image_url may reach too, comma separated: "
+        "10.1.2.3:9000, or 10.1.0.0/16 (ports 80 and 443). Any caller may then ask them for "
+        "anything through us.",
+    )
     trusted_proxies: Networks = Field(
         default=(),
         description="Addresses or networks whose X-Forwarded-For is believed, comma separated.",
@@ -181,6 +192,9 @@ class Settings(BaseSettings):
         default=(),
         description="Host names, beside localhost, that a browser may call a service on a loopback "
         "address by, comma separated; a reverse proxy on this machine may pass such a name on.",
+    )
+    page: bool = Field(
+        default=True, description="Whether there is a page for people at /; false: only the API."
     )
     host: Address = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=55433, ge=1, le=65535, description="Port to listen on.")
@@ -230,6 +244,8 @@ class Settings(BaseSettings):
             )
         if self.require_key and self.keys_file is None:
             raise ValueError("BIREFNET_REQUIRE_KEY=true needs BIREFNET_KEYS_FILE")
+        if self.image_url_servers and not self.image_url:
+            raise ValueError("BIREFNET_IMAGE_URL_SERVERS needs BIREFNET_IMAGE_URL=true")
         if self.device == "cpu" and self.wants_of_gpu:
             raise ValueError(
                 f"{self.wants_of_gpu[0]}=true needs a GPU and contradicts BIREFNET_DEVICE=cpu"

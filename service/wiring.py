@@ -24,12 +24,17 @@ from service.http.policies import create_policies
 from service.http.target import TargetMiddleware
 from service.imaging.guard import ImageLimits
 from service.library.library import BackgroundLibrary, Quota
+from service.outbound.destinations import read_destination
+from service.outbound.fetch import FetchConfig, Fetcher
 from service.processes.connections import ConnectionConfig
+from service.removal.bounds import RemoverConfig
 from service.removal.ports import ServedModel
-from service.removal.remover import BackgroundRemover, RemoverConfig
+from service.removal.remover import BackgroundRemover
 from service.removal.telemetry import StageObserver, Telemetry
 from service.resources import allowed_bytes
 from service.settings import Settings
+
+_FETCH_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,10 @@ class HttpConfig:
         storage: Where what callers upload lies; nobody can, where this is empty or there are no
             keys.
         backgrounds: How many backgrounds one key may keep.
+        fetching: How pictures are fetched from addresses; None for never.
         cors_origins: Origins whose pages may call.
         allowed_hosts: Host names a browser may use beside local ones.
+        has_page: Whether there is a page at `/`.
     """
 
     requested: Requested
@@ -60,25 +67,17 @@ class HttpConfig:
     max_batch_bytes: int = 100 * 1024**2
     storage: str = ""
     backgrounds: Quota = field(default_factory=Quota)
+    fetching: FetchConfig | None = None
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
+    has_page: bool = True
 
 
 def configure(settings: Settings) -> HttpConfig:
     """What settings mean for the HTTP side."""
     return HttpConfig(
         requested=Requested(settings.device, settings.wants_of_gpu, settings.model),
-        remover=RemoverConfig(
-            limits=ImageLimits(
-                max_bytes=int(settings.max_image_size_mb * 1024**2),
-                max_pixels=int(settings.max_megapixels * 1e6),
-                max_ratio=settings.max_decompression_ratio,
-            ),
-            timeout_s=settings.processing_timeout_sec,
-            workers=settings.num_workers,
-            max_queue=settings.max_queue,
-            max_bytes=_picture_bytes(settings),
-        ),
+        remover=_bounds(settings),
         access=AccessConfig(
             rates=RateLimitConfig(
                 per_minute=settings.rate_limit_per_minute,
@@ -101,8 +100,36 @@ def configure(settings: Settings) -> HttpConfig:
         max_batch_bytes=settings.max_batch_mb * 1024**2,
         storage=settings.storage_url,
         backgrounds=_quota(settings),
+        fetching=_fetching(settings),
         cors_origins=settings.cors_origins,
         allowed_hosts=settings.allowed_hosts,
+        has_page=settings.page,
+    )
+
+
+def _bounds(settings: Settings) -> RemoverConfig:
+    """How much is worked on at once, and for how long."""
+    return RemoverConfig(
+        limits=ImageLimits(
+            max_bytes=int(settings.max_image_size_mb * 1024**2),
+            max_pixels=int(settings.max_megapixels * 1e6),
+            max_ratio=settings.max_decompression_ratio,
+        ),
+        timeout_s=settings.processing_timeout_sec,
+        workers=settings.num_workers,
+        max_queue=settings.max_queue,
+        max_bytes=_picture_bytes(settings),
+    )
+
+
+def _fetching(settings: Settings) -> FetchConfig | None:
+    """How pictures are fetched; the time is part of the removal's own."""
+    if not settings.image_url:
+        return None
+    return FetchConfig(
+        own=tuple(map(read_destination, settings.image_url_servers)),
+        max_bytes=int(settings.max_image_size_mb * 1024**2),
+        total_s=min(_FETCH_S, settings.processing_timeout_sec / 2),
     )
 
 
@@ -159,6 +186,7 @@ def create_services(
         stopping,
         config.max_batch_images,
         backgrounds,
+        Fetcher(config.fetching) if config.fetching else None,
     )
 
 
@@ -176,7 +204,9 @@ def create_middlewares(
         metrics: Makes the metrics, in the process that serves.
         draining: Set once the process has been told to stop.
     """
-    policies = create_policies(config.remover.limits.max_bytes, config.max_batch_bytes)
+    policies = create_policies(
+        config.remover.limits.max_bytes, config.max_batch_bytes, config.has_page
+    )
     wrappers = [
         Middleware(TargetMiddleware),
         Middleware(

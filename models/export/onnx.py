@@ -41,7 +41,7 @@ def attach_uint8_io(checkpoint: Path, spec: ModelSpec) -> onnx.ModelProto:
         outputs = {output.name for output in model.graph.output}
         if matte not in outputs or len(model.graph.input) != 1:
             raise CheckpointError(f"{checkpoint.name} is no {spec.architecture}: {sorted(outputs)}")
-        _graft(model, spec, matte)
+        graft(model, spec, matte)
         onnx.checker.check_model(model)
     except CheckpointError:
         raise
@@ -50,8 +50,14 @@ def attach_uint8_io(checkpoint: Path, spec: ModelSpec) -> onnx.ModelProto:
     return model
 
 
-def _graft(model: onnx.ModelProto, spec: ModelSpec, matte: str) -> None:
-    """Rewrite the graph in place."""
+def graft(model: onnx.ModelProto, spec: ModelSpec, matte: str) -> None:
+    """Put uint8 in front of a graph and behind it, in place; see `attach_uint8_io`.
+
+    Args:
+        model: A model of one float32 input.
+        spec: Size and normalisation of that.
+        matte: Name of the value that holds the matte, ``[N, 1, H, W]`` in ``[0, 1]``.
+    """
     graph, height, width = model.graph, spec.input.height, spec.input.width
     opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
     constants, before = _normalisation(spec, graph.input[0].name)

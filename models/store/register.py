@@ -7,7 +7,7 @@ memory that takes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +32,7 @@ from models.store.registered import (
 )
 from models.weights.arrays import shapes_of
 from models.weights.backbone import backbone_of
+from models.weights.file_format import is_onnx
 from models.weights.read import read_weights
 from models.worker import run_main, run_telling
 
@@ -71,8 +72,18 @@ def identify(file: Path, name: str | None = None) -> Checkpoint:
     spec = find(name) if name is not None else catalogued(file, sha256)
     if spec is not None:
         return Checkpoint(file, spec, sha256)
-    backbone = backbone_of(shapes_of(read_weights(file)), file.name)
-    return Checkpoint(file, custom_birefnet(backbone), sha256)
+    return Checkpoint(file, custom_birefnet(_backbone_in(file)), sha256)
+
+
+def _backbone_in(file: Path) -> str:
+    """The backbone of a file; empty for a graph that can only be kept as it was published."""
+    if not is_onnx(file):
+        return backbone_of(shapes_of(read_weights(file)), file.name)
+    from models.templates.published import UnmatchedGraph, read_published  # ONNX, as below
+
+    with suppress(UnmatchedGraph):
+        return backbone_of(shapes_of(read_published(file)), file.name)
+    return ""
 
 
 def register(checkpoint: Checkpoint) -> RegisteredModel:

@@ -12,7 +12,7 @@ from pathlib import Path
 from bentoml import Model
 
 from models.artifacts import GRAPH_VERSION, ModelFiles, sha256_of
-from models.catalog import CATALOG, CUSTOM_NAME, custom_birefnet, find, find_by_hash
+from models.catalog import CATALOG, CUSTOM_NAME, PUBLISHED_AS, custom_birefnet, find, find_by_hash
 from models.errors import ModelNotFound
 from models.spec import ModelSpec
 from models.store.entries import COMPLETE, bundled_tags, model_folders, store_folder
@@ -96,7 +96,8 @@ def resolve_tag(tag: str) -> RegisteredModel | None:
 
 def catalogued(checkpoint: Path, sha256: str) -> ModelSpec | None:
     """Which model of the catalogue a file is, by its hash, else by its name; None for none."""
-    return find_by_hash(sha256) or CATALOG.get(checkpoint.stem)
+    name = PUBLISHED_AS.get(checkpoint.stem, checkpoint.stem)
+    return find_by_hash(sha256) or CATALOG.get(name)
 
 
 def is_intact(registered: RegisteredModel) -> bool:

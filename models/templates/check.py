@@ -11,9 +11,11 @@ import numpy as np
 from models.catalog import CATALOG
 from models.errors import CheckpointMismatch
 from models.spec import BiRefNetNetwork, ModelSpec
+from models.templates.published import read_published
 from models.templates.template import Header, expected_tensors
 from models.weights.arrays import Array, Weights, shapes_of
 from models.weights.backbone import backbone_of
+from models.weights.file_format import is_onnx
 from models.weights.mismatch import explain
 from models.weights.read import read_weights
 
@@ -37,15 +39,17 @@ def read_birefnet(file: Path, spec: ModelSpec | None = None) -> BiRefNetWeights:
     """Read a checkpoint and hold it against the network it was trained in.
 
     Args:
-        file: A `.safetensors` or `.pth` file; its content decides, not its name.
+        file: A `.safetensors` or `.pth` file, or a published `.onnx`; its content decides, not its
+            name.
         spec: The model it is meant to be, whose backbone it must then have; None takes any.
 
     Raises:
         CheckpointMismatch: If it is no checkpoint of this network or of that model; says what it is
-            instead, and which keys are to blame.
+            instead, and which keys are to blame. `UnmatchedGraph` if it is the graph of one, but
+            what it was made of cannot be told.
         EngineUnavailable: If it is one for PyTorch, and that is not installed.
     """
-    weights = read_weights(file)
+    weights: Weights = read_published(file) if is_onnx(file) else read_weights(file)
     backbone = backbone_of(shapes_of(weights), file.name)
     header = expected_tensors(backbone)
     weights = _with_counters(header, weights)

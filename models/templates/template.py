@@ -76,6 +76,12 @@ def template_file(backbone: str, height: int, width: int, form: Form) -> Path:
     return FOLDER / f"{backbone}-{height}x{width}-{form}.xz"
 
 
+def backbones() -> list[str]:
+    """All there is a template of."""
+    end = f"-{_SIDE}x{_SIDE}-{Form.OPERATOR}.xz"
+    return sorted(file.name.removesuffix(end) for file in FOLDER.glob(f"*{end}"))
+
+
 def read_template(file: Path) -> Template:
     """Read a template."""
     with lzma.open(file) as stream:

@@ -14,6 +14,8 @@ _FETCH_AGAIN = "fetch it again"
 _DAMAGED = f"is damaged and cannot be read; {_FETCH_AGAIN}"
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 _SAFETENSORS = re.compile(rb"....\0\0\0\0\{", re.DOTALL)  # the header's length, and its JSON
+# ir_version, then any other field of a model; \x62 is opset_import, \x42, in lower case
+_ONNX = re.compile(rb"\x08[\x01-\x7f][\x12\x1a\x22\x28\x32\x3a\x42\x62\x72\xa2]", re.DOTALL)
 # What else comes under a checkpoint's name, by how it begins, in lower case.
 _OTHERS = (
     (rb"version https://git-lfs", "is a git-lfs pointer, not the file; run: git lfs pull"),
@@ -22,12 +24,7 @@ _OTHERS = (
         f"is a web page saved under that name, such as an error or a login; {_FETCH_AGAIN}",
     ),
     (rb"[{\[]", "is a JSON text"),
-    # ir_version, then any other field of a model; \x62 is opset_import, \x42, in lower case
-    (
-        rb"\x08[\x01-\x7f][\x12\x1a\x22\x28\x32\x3a\x62\x72\xa2]",
-        "is an ONNX graph: of a BiRefNet give the checkpoint it was made of, .safetensors or "
-        ".pth; of a light model only the published file can be registered, such as u2net.onnx",
-    ),
+    (_ONNX.pattern, "is an ONNX graph, which is not read here"),
 )
 
 
@@ -49,6 +46,14 @@ def format_of(file: Path) -> FileFormat:
     if isinstance(found, FileFormat):
         return found
     raise CheckpointMismatch(f"{file.name} {found}")
+
+
+def is_onnx(file: Path) -> bool:
+    """Whether a file begins as ONNX graphs do; False where there is none."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as stream:
+        return _ONNX.match(stream.read(_BEGIN_BYTES)) is not None
 
 
 def _judge(file: Path) -> FileFormat | str:

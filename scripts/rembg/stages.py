@@ -28,10 +28,11 @@ from models.spec import InputSpec, ModelSpec, Precision
 from scripts.measuring.environments import run
 from service.imaging.guard import ImageLimits, inspect
 from service.removal import pipeline
+from service.removal.bounds import RemoverConfig
 from service.removal.options import RemovalOptions
 from service.removal.pipeline import Removal
 from service.removal.ports import InferenceStatus, Matte, ServedModel
-from service.removal.remover import BackgroundRemover, RemoverConfig
+from service.removal.remover import BackgroundRemover
 from service.removal.threads import StageClock
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -95,8 +96,18 @@ class SharedWindows(MovingWindowRateLimiter):
         self._ask_again_at = time.monotonic() + _PAUSE_S
         if not self._is_gone:
             self._is_gone = True
-            kind = type(fault.__cause__ or fault).__name__  # the message may hold the address
-            log.warning("Redis does not answer (%s); this replica's memory keeps the limits", kind)
+            log.warning(
+                "Redis does not answer (%s); this replica's memory keeps the limits", _reason(fault)
+            )
+
+
+def _reason(fault: BaseException) -> str:
+    """Why, without the address; of a certificate also what is wrong with it."""
+    while before := fault.__cause__ or fault.__context__:
+        fault = before
+    if isinstance(fault, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {fault.verify_message}"
+    return type(fault).__name__
 
 
 def open_redis(url: str) -> RedisStorage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from fastapi import FastAPI, Request
 from starlette.responses import Response
@@ -14,7 +14,8 @@ from models.errors import BackgroundRemovalError
 from service.http.dependencies import Services
 from service.http.exchange import exchange_of
 from service.http.health import API_VERSION
-from service.http.pages import add_pages
+from service.http.key_schema import add_key_schemes
+from service.http.pages import add_docs_page
 from service.http.routes import backgrounds, batch, health, info, models, remove
 
 # What a browser may read across origins, beside the few headers it always may.
@@ -43,18 +44,21 @@ def create_app(
     lifespan: Lifespan | None = None,
     services: Services | None = None,
     swagger_ui: Path | None = None,
+    require_key: bool = False,
 ) -> FastAPI:
     """Wire routes and error rendering.
 
     Args:
         lifespan: Sets `app.state.services` once the process serves.
         services: The same, where they are known already.
-        swagger_ui: Folder with the distribution of Swagger UI; None for no pages.
+        swagger_ui: Folder with the distribution of Swagger UI; None for no `/docs`.
+        require_key: What the schema says of keys: whether nothing that counts is served without.
 
     Returns:
         The application.
     """
-    app = FastAPI(
+    app = _App(
+        require_key,
         title="BiRefNet Background Removal API",
         version=API_VERSION,
         lifespan=lifespan,
@@ -71,8 +75,22 @@ def create_app(
     app.include_router(batch.router)
     app.include_router(backgrounds.router)
     if swagger_ui is not None:
-        add_pages(app, swagger_ui)
+        add_docs_page(app, swagger_ui)
     return app
+
+
+class _App(FastAPI):
+    """An application whose schema also says where API keys count."""
+
+    def __init__(self, require_key: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._require_key = require_key
+
+    def openapi(self) -> dict[str, Any]:
+        """The schema; made once."""
+        if self.openapi_schema is None:
+            add_key_schemes(super().openapi(), self._require_key)
+        return super().openapi()
 
 
 async def _render_problem(request: Request, error: Exception) -> Response:

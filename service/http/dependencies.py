@@ -11,12 +11,13 @@ from fastapi import Depends, Request
 from service.access.rate_limit import ClientLimiter, RateLimitConfig
 from service.http.health import HealthReporter
 from service.library.library import BackgroundLibrary
+from service.outbound.fetch import Fetcher
 from service.removal.remover import BackgroundRemover
 
 
 @dataclass(frozen=True)
 class Services:
-    """The parts behind the routes, wired by the composition root."""
+    """The parts behind the routes, wired by the composition root; no fetcher, no `image_url`."""
 
     remover: BackgroundRemover
     health: HealthReporter
@@ -25,6 +26,7 @@ class Services:
     stopping: asyncio.Event
     max_batch_images: int
     backgrounds: BackgroundLibrary
+    fetcher: Fetcher | None = None
 
 
 def services_of(request: Request) -> Services:

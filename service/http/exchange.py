@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -30,6 +30,8 @@ class Exchange:
         error_code: Code of the problem sent, if one was.
         stages_ms: What each stage of a removal took.
         headers: Headers to add to the response, whatever it will be.
+        hold: Told of bytes that are kept for it beside its body, before they are; raises where
+            memory has no room.
         key_fault: Why the API key it showed, or none, is not enough for what counts; or None.
     """
 
@@ -44,6 +46,7 @@ class Exchange:
     error_code: str | None = None
     stages_ms: Mapping[str, float] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
+    hold: Callable[[int], None] = lambda n_bytes: None
     key_fault: RequestError | None = None
 
     def processing_ms(self) -> float:

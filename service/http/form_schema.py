@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.http.forms import IMAGE, FormOptions, is_file
+from service.http.forms import IMAGE, IMAGE_URL, FormOptions, is_file
 
+URL_MEANING = "Address of the picture, in its place, where the operator has switched it on"
 # Not what this installation reads: the schema is one for all.
 _FORMATS = "JPEG, PNG, WebP, BMP, TIFF, GIF or AVIF; HEIC where its reader is installed"
 
@@ -27,7 +28,10 @@ def request_body() -> dict[str, Any]:
 def batch_body() -> dict[str, Any]:
     """The form of a batch: the picture's field as often as there are pictures."""
     schema = _schema({"format": "binary"})
-    del schema["properties"]["return_base64"]
+    for name in ("return_base64", IMAGE_URL):
+        del schema["properties"][name]
+    del schema["oneOf"]
+    schema["required"] = [IMAGE]
     picture = schema["properties"][IMAGE]
     schema["properties"][IMAGE] = {"type": "array", "minItems": 1, "items": picture}
     return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
@@ -57,9 +61,13 @@ def _schema(file: dict[str, str]) -> dict[str, Any]:
     }
     return {
         "type": "object",
-        "required": [IMAGE],
+        "oneOf": [{"required": [IMAGE]}, {"required": [IMAGE_URL]}],
         "additionalProperties": False,
-        "properties": {IMAGE: {**picture, "description": _FORMATS}, **options},
+        "properties": {
+            IMAGE: {**picture, "description": _FORMATS},
+            IMAGE_URL: {"type": "string", "format": "uri", "description": URL_MEANING},
+            **options,
+        },
     }
 
 

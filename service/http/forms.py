@@ -23,7 +23,9 @@ class FormOptions(RemovalOptions):
 
 
 IMAGE = "image"
-FIELDS = (IMAGE, *FormOptions.model_fields)
+#: Where the picture is, in place of the picture.
+IMAGE_URL = "image_url"
+FIELDS = (IMAGE, IMAGE_URL, *FormOptions.model_fields)
 
 _BOOLEANS = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),

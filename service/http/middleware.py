@@ -142,6 +142,7 @@ class IntakeMiddleware:
             return
         refusal = exchange.key_fault or refusal
         body = GuardedBody(exchange, receive, self._config, self._budget, self._draining)
+        exchange.hold = partial(self._budget.take, body)
         try:
             await self._admit(scope, body, send, refusal)
         except BackgroundRemovalError as error:

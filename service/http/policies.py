@@ -11,7 +11,7 @@ from starlette.routing import compile_path
 
 from models.errors import BackgroundRemovalError
 from service.access.caller import ANONYMOUS, TIERS, Caller
-from service.errors import AccessDenied, BodyTooLarge, MethodNotAllowed, NotFound
+from service.errors import AccessDenied, ApiKeyRequired, BodyTooLarge, MethodNotAllowed, NotFound
 from service.http.problems import render
 from service.imaging.guard import file_too_large
 
@@ -87,8 +87,8 @@ class RoutePolicy:
             return NotFound()
         if method not in self.methods:
             return MethodNotAllowed()
-        if method in self.keyed and caller.tier == ANONYMOUS:
-            return AccessDenied("This needs an API key in X-API-Key or Authorization: Bearer")
+        if caller.tier == ANONYMOUS and (method in self.keyed or ANONYMOUS not in self.tiers):
+            return ApiKeyRequired()
         return None if caller.tier in self.tiers else AccessDenied()
 
     def cost_of(self, method: str) -> int:
@@ -119,15 +119,20 @@ class RoutePolicies:
         return next((row for pattern, row in self._patterns if pattern.match(path)), CLOSED)
 
 
-def create_policies(max_file_bytes: int, max_batch_bytes: int) -> RoutePolicies:
+def create_policies(
+    max_file_bytes: int, max_batch_bytes: int, has_page: bool = True
+) -> RoutePolicies:
     """The policies of this service.
 
     Args:
         max_file_bytes: Largest picture, and most of all pictures of one removal.
         max_batch_bytes: Most of all pictures of a batch.
+        has_page: Whether there is a page at `/`.
     """
+    page = (_reading("/", "/"), _reading("/page/{name}", "/page"))
     return RoutePolicies(
         (
+            *(page if has_page else ()),
             _removal(f"{PREFIX}/remove", "/remove", max_file_bytes),
             _removal(f"{PREFIX}/remove-batch", "/remove-batch", max_batch_bytes),
             _removal("/remove_background", "/remove_background", max_file_bytes),
@@ -140,7 +145,6 @@ def create_policies(max_file_bytes: int, max_batch_bytes: int) -> RoutePolicies:
             *_library(max_file_bytes),
             RoutePolicy("/list_models", "/list_models", _POST, _ANYONE, form_bytes=_EMPTY_BYTES),
             RoutePolicy("/read_info", "/read_info", _POST, _ANYONE, form_bytes=_EMPTY_BYTES),
-            _reading("/", "/"),
             _reading(METRICS, METRICS, is_probe=True),
             # BentoML's own: for orchestrators, and for its Python client.
             _reading(READINESS, READINESS, is_probe=True),

@@ -11,6 +11,7 @@ from models import errors as model_errors
 from models.errors import BackgroundRemovalError
 from service import errors
 from service.blobs.blobs import StorageFull
+from service.outbound.errors import ImageUrlDisabled
 
 # The nearest listed ancestor decides.
 STATUS: Mapping[type[BackgroundRemovalError], int] = {
@@ -32,6 +33,7 @@ STATUS: Mapping[type[BackgroundRemovalError], int] = {
     errors.BodyTooLarge: 413,
     errors.UploadTimeout: 408,
     errors.RateLimited: 429,
+    ImageUrlDisabled: 403,
     errors.ImageError: 400,
     errors.FileTooLarge: 413,
     errors.ServiceError: 503,

@@ -19,6 +19,7 @@ from service.http.forms import (
     FIELDS,
     FILES,
     IMAGE,
+    IMAGE_URL,
     Fault,
     FormOptions,
     misplaced,
@@ -42,12 +43,14 @@ class RemovalRequest:
         filename: The name it came under; untrusted.
         media_type: The type it was declared to be; untrusted.
         options: What the caller chose.
+        image_url: Where the file is, in place of the file; nobody has looked at it.
     """
 
     data: bytes
     filename: str
     media_type: str | None
     options: FormOptions
+    image_url: str | None = None
 
 
 async def read_removal_request(request: Request) -> RemovalRequest:
@@ -122,6 +125,8 @@ def _of_batch(parts: list[Part], query: Iterable[str], most: int) -> BatchReques
         faults.append(Fault(IMAGE, f"At most {most} pictures are taken at once"))
     if options.return_base64:
         faults.append(Fault("return_base64", "A batch is answered in lines of JSON, or as a ZIP"))
+    if IMAGE_URL in given:
+        faults.append(Fault(IMAGE_URL, "A batch takes files only; /remove takes an address"))
     if faults:
         raise refusal(faults)
     return BatchRequest(images, options)
@@ -161,6 +166,8 @@ def _of_picture(data: bytes, media_type: str, query: list[tuple[str, str]]) -> R
     for name in given:
         if name in FILES:
             faults.append(Fault(name, "Send a form or JSON to send more than one file", "query"))
+    if IMAGE_URL in given:
+        faults.append(Fault(IMAGE_URL, "Send it in a form or JSON, without a picture", "query"))
     if faults:
         raise refusal(faults)
     return RemovalRequest(data, "", media_type, options)
@@ -183,13 +190,26 @@ def _of_json(body: bytes, query: Iterable[str]) -> RemovalRequest:
         given[name], declared, fault = _from_base64(name, given[name])
         faults += fault
         media_type = declared if name == IMAGE else media_type
-    if IMAGE not in given:
+    url, wrong = _address(given, IMAGE in given)
+    faults += wrong
+    if IMAGE not in given and url is None and not wrong:
         faults.append(Fault(IMAGE, "Field required"))
     options, wrong = read_options(given, "body")
     faults += [*wrong, *unknown(((name, False) for name in given), "body"), *misplaced(query)]
     if faults:
         raise refusal(faults)
-    return RemovalRequest(given[IMAGE], "", media_type, options)
+    return RemovalRequest(given.get(IMAGE, b""), "", media_type, options, url)
+
+
+def _address(given: Mapping[str, object], has_image: bool) -> tuple[str | None, list[Fault]]:
+    """Where the picture is, if that was sent in place of the picture; and what is wrong with it."""
+    url = given.get(IMAGE_URL, "")
+    if not isinstance(url, str):
+        return None, [Fault(IMAGE_URL, "Expected an address")]
+    url = url.strip() or None
+    if url and has_image:
+        return None, [Fault(IMAGE_URL, "Send either image or image_url")]
+    return url, []
 
 
 def _no_constant(name: str) -> Any:
@@ -214,14 +234,21 @@ def _from_base64(name: str, text: object) -> tuple[bytes, str | None, list[Fault
 
 def _of_form(parts: list[Part], query: Iterable[str]) -> RemovalRequest:
     """Make sense of the parts; of everything that is wrong, not of the first thing only."""
-    image, faults = _image([part for part in parts if part.name == IMAGE])
-    given, wrong = _values(parts)
-    faults += wrong
+    images = [part for part in parts if part.name == IMAGE]
+    given, wrong_values = _values(parts)
+    # Browsers send an empty file where none was chosen.
+    url, faults = _address(given, any(part.data for part in images))
+    image = None
+    if url is None and not faults:
+        image, faults = _image(images)
+    faults += wrong_values
     options, wrong = read_options(given, "body")
     names = ((part.name, part.filename is not None) for part in parts)
     faults += [*wrong, *unknown(names, "body"), *misplaced(query)]
-    if image is None or faults:
+    if faults:
         raise refusal(faults)
+    if image is None:
+        return RemovalRequest(b"", "", None, options, url)
     return RemovalRequest(
         data=image.data,
         filename=image.filename or "",

@@ -220,3 +220,4 @@ class Info(BaseModel):
     rate_limits: RateLimits
     tiers: dict[str, RateLimits] = Field(description="The same for holders of a key, by tier")
     max_batch_images: int
+    image_url: bool = Field(description="Whether a picture is fetched from an address")

@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -20,7 +19,7 @@ import cv2
 
 from models.matting.scenes import SCENES
 from service.errors import BackgroundNotFound, MemoryExhausted, ProcessingTimeout, ServiceBusy
-from service.imaging.guard import ImageLimits, inspect
+from service.imaging.guard import inspect
 from service.removal.admission import MemoryBudget, Reservation
 from service.removal.background import (
     Background,
@@ -29,6 +28,7 @@ from service.removal.background import (
     bytes_to_store,
     make_stored,
 )
+from service.removal.bounds import RemoverConfig
 from service.removal.choice import find_served
 from service.removal.drawn import drawn_picture
 from service.removal.memory import bytes_of
@@ -42,31 +42,11 @@ from service.resources import return_freed_memory
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_MB = 1024**2
 # From here on a picture leaves tens of megabytes behind in the allocator.
 _LARGE_PIXELS = 4_000_000
 _RETRY_S = 5
 # What threads may take to come back after the last deadline.
 _COME_BACK_S = 5.0
-
-
-@dataclass(frozen=True)
-class RemoverConfig:
-    """Bounds of the remover.
-
-    Attributes:
-        limits: How much picture we take.
-        timeout_s: Deadline of a small picture; twice over 5 MB, four times over 8 MB.
-        workers: Imaging threads.
-        max_queue: Most requests inside at once.
-        max_bytes: Most memory that pictures take at once.
-    """
-
-    limits: ImageLimits = field(default_factory=ImageLimits)
-    timeout_s: float = 30.0
-    workers: int = 2
-    max_queue: int = 64
-    max_bytes: int = 2 * 1024**3
 
 
 class BackgroundRemover:
@@ -111,6 +91,7 @@ class BackgroundRemover:
         *,
         background: Background | None = None,
         in_batch: bool = False,
+        spent_s: float = 0.0,
     ) -> RemovalResult:
         """Remove the background of one picture, and count it.
 
@@ -120,6 +101,7 @@ class BackgroundRemover:
             media_type: What the caller declared the file to be.
             background: The background picture, where it is another than the options bring.
             in_batch: Whether it holds the `batch_lane`, and takes nobody's place in the queue.
+            spent_s: Seconds of its deadline that are gone already.
 
         Returns:
             What was made, with what is known of it.
@@ -132,7 +114,7 @@ class BackgroundRemover:
         """
         started = time.perf_counter()
         result = await self._remove_in_time(
-            data, options, media_type, background, queued=not in_batch
+            data, options, media_type, background, queued=not in_batch, spent_s=spent_s
         )
         self.telemetry.record(result, (time.perf_counter() - started) * 1e3)
         return result
@@ -161,14 +143,6 @@ class BackgroundRemover:
                 return await self._in_thread(held, make_stored, background, clock.check)
 
         return await self._in_time(background.n_bytes, work)
-
-    def deadline_s(self, n_bytes: int) -> float:
-        """Seconds a file of so many bytes may take."""
-        if n_bytes > 8 * _MB:
-            return 4 * self.config.timeout_s
-        if n_bytes > 5 * _MB:
-            return 2 * self.config.timeout_s
-        return self.config.timeout_s
 
     def load(self) -> dict[str, int]:
         """How many removals wait for memory, wait for or are in a thread, and in inference."""
@@ -214,26 +188,33 @@ class BackgroundRemover:
         background: Background | None = None,
         *,
         queued: bool = True,
+        spent_s: float = 0.0,
     ) -> RemovalResult:
         """One removal within its bounds; see `remove`."""
         work = partial(self._remove, data, options, media_type, background)
-        result = await self._in_time(len(data), work, queued=queued)
+        result = await self._in_time(len(data), work, queued=queued, spent_s=spent_s)
         if result.height * result.width >= _LARGE_PIXELS:
             self._threads.later(return_freed_memory)  # now that its arrays are gone
         return result
 
     async def _in_time(
-        self, n_bytes: int, work: Callable[[StageClock], Awaitable[T]], *, queued: bool = True
+        self,
+        n_bytes: int,
+        work: Callable[[StageClock], Awaitable[T]],
+        *,
+        queued: bool = True,
+        spent_s: float = 0.0,
     ) -> T:
         """Work on a file of so many bytes, within its bounds."""
         if queued and self._inside >= self.config.max_queue:
             raise ServiceBusy("The service is busy; try again shortly", retry_after=1)
-        deadline_s = self.deadline_s(n_bytes)
-        started = time.monotonic()
+        deadline_s = self.config.deadline_s(n_bytes)
+        started = time.monotonic() - spent_s
+        left_s = deadline_s - spent_s
         self._inside += queued
         try:
-            async with asyncio.timeout(deadline_s):
-                return await work(StageClock(deadline_s))
+            async with asyncio.timeout(left_s):
+                return await work(StageClock(left_s))
         except (TimeoutError, ProcessingTimeout) as late:
             raise ProcessingTimeout(
                 f"Processing timeout exceeded {deadline_s:g} seconds",

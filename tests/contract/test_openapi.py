@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from service.http.app import create_app
-from service.http.forms import FIELDS, FILES
+from service.http.forms import FIELDS, FILES, IMAGE_URL
 
 SNAPSHOT = Path(__file__).parents[1] / "data/openapi.json"
 REGENERATE = "python -m tests.contract.test_openapi"
@@ -34,7 +34,7 @@ def test_the_schema_shows_the_form_and_every_kind_of_answer() -> None:
     assert set(form["properties"]) == set(FIELDS) >= {"image", "smoothing", "return_base64"}
     as_json = remove["requestBody"]["content"]["application/json"]["schema"]
     assert set(as_json["properties"]) == set(FIELDS)
-    assert {one["name"] for one in remove["parameters"]} == set(FIELDS) - set(FILES)
+    assert {one["name"] for one in remove["parameters"]} == set(FIELDS) - {*FILES, IMAGE_URL}
     kinds = {"image/png", "image/webp", "image/jpeg", "image/avif", "application/zip"}
     assert set(remove["responses"]["200"]["content"]) == {*kinds, "application/json"}
     assert {"400", "408", "413", "422", "429", "500", "503", "504"} <= set(remove["responses"])
@@ -67,6 +67,21 @@ def test_every_operation_has_a_name_that_a_generated_client_can_bear() -> None:
     names = [operation["operationId"] for path in paths for operation in path.values()]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z][A-Za-z0-9]+", name) for name in names)
+
+
+def test_keys_are_shown_where_they_count_and_as_needed_where_they_are() -> None:
+    schema = create_app().openapi()
+    assert schema["components"]["securitySchemes"]["ApiKey"]["name"] == "X-API-Key"
+    assert schema["components"]["securitySchemes"]["Bearer"]["scheme"] == "bearer"
+    schemes: list[dict[str, Any]] = [{"ApiKey": []}, {"Bearer": []}]
+    strict = create_app(require_key=True).openapi()
+    for path in ("/remove", "/remove-batch"):
+        assert schema["paths"][path]["post"]["security"] == [*schemes, {}]
+        assert strict["paths"][path]["post"]["security"] == schemes
+        assert "401" in schema["paths"][path]["post"]["responses"]
+    for path in ("/health", "/models", "/info"):
+        assert "security" not in schema["paths"][path]["get"]
+        assert "security" not in strict["paths"][path]["get"]
 
 
 def references_in(node: object) -> Iterator[str]:

@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from service.access.caller import Caller
 from service.http.app import create_app
-from service.http.pages import create_index_app
+from service.http.pages import create_page_app
 from service.http.policies import CLOSED, PREFIX, create_policies
 from service.http.scrape import create_metrics_app
 from tests.support.api import SWAGGER_UI
@@ -34,7 +34,7 @@ def _methods_there() -> dict[str, set[str]]:
     there: dict[str, set[str]] = {}
     for app, prefix in (
         (create_app(swagger_ui=SWAGGER_UI), PREFIX),
-        (create_index_app(PREFIX), ""),
+        (create_page_app(), ""),
         (create_metrics_app(lambda: None), ""),
     ):
         for route in _flat(app.routes):
@@ -68,7 +68,7 @@ def test_what_changes_the_library_is_for_holders_of_a_key() -> None:
         row = POLICIES.of(path)
         refusal = row.refusal(method, anybody)
         assert refusal is not None
-        assert refusal.code == "ACCESS_DENIED"
+        assert refusal.code == "API_KEY_REQUIRED"
         assert row.refusal(method, holder) is None
         assert row.refusal("GET", anybody) is None
         assert (row.cost_of("GET"), row.cost_of("HEAD"), row.cost_of(method)) == (0, 0, 1)

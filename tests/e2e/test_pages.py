@@ -38,11 +38,3 @@ def test_the_documentation_shows_every_operation(fake_server: BentoServer, tmp_p
     dom = visit(fake_server.url(f"{PREFIX}/docs"), tmp_path).dom
     for path in fake_server.get(f"{PREFIX}/openapi.json").json()["paths"]:
         assert f'data-path="{path}"' in dom
-
-
-def test_the_first_page_says_what_runs_and_how_to_call_it(
-    fake_server: BentoServer, tmp_path: Path
-) -> None:
-    dom = visit(fake_server.url("/"), tmp_path).dom
-    assert "u2netp on fake f32 (cpu)" in dom
-    assert fake_server.url(f"{PREFIX}/remove") in dom

@@ -25,7 +25,7 @@ from service.http.bodies import IntakeConfig
 from service.http.health import Requested
 from service.http.policies import PREFIX
 from service.imaging.formats import SUPPORTED_NAMES
-from service.removal.remover import RemoverConfig
+from service.removal.bounds import RemoverConfig
 from tests.support.api import HEALTH, MAX_FILE_BYTES, REMOVE, Api, ApiParts, open_api
 from tests.support.matting import FakeMattingClient
 from tests.support.pictures import (

@@ -170,12 +170,12 @@ class TestHostileInput:
             for one in (hers, UNKNOWN)
         ]
         assert _told(real, hers) == _told(made_up, UNKNOWN)
-        assert_problem(real, "BACKGROUND_NOT_FOUND" if who == "bob" else "ACCESS_DENIED")
+        assert_problem(real, "BACKGROUND_NOT_FOUND" if who == "bob" else "API_KEY_REQUIRED")
         assert await library.uploads(headers) == []
         assert await library.uploads() == [hers]
 
     async def test_nobody_uploads_without_a_key(self, library: Library) -> None:
-        assert_problem(await library.upload(headers={}), "ACCESS_DENIED")
+        assert_problem(await library.upload(headers={}), "API_KEY_REQUIRED")
         assert_problem(await library.upload(headers={"X-API-Key": WRONG_KEY}), "INVALID_API_KEY")
         assert library.files() == []
 
@@ -263,7 +263,7 @@ class TestTemplates:
         made = await api.remove(PICTURE, background_id="bokeh-warm")
         assert _pixels(made).shape == (120, 160, 3)
         files = {"image": BEHIND}
-        assert_problem(await api.client.post(BACKGROUNDS, files=files), "ACCESS_DENIED")
+        assert_problem(await api.client.post(BACKGROUNDS, files=files), "API_KEY_REQUIRED")
         assert_problem(await api.remove(PICTURE, background_id=UNKNOWN), "BACKGROUND_NOT_FOUND")
 
     async def test_each_is_what_its_name_says_behind_the_subject(self, api: Api) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from models.errors import BackgroundRemovalError
-from service.removal.remover import RemoverConfig
+from service.removal.bounds import RemoverConfig
 from tests.support.api import HEALTH, ApiParts, open_api
 from tests.support.matting import FakeMattingClient
 from tests.support.pictures import make_image

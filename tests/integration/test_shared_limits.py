@@ -140,6 +140,27 @@ async def test_a_redis_that_refuses_is_as_one_that_is_gone(
         assert fallbacks(api) > 0
 
 
+@with_redis
+async def test_redis_over_tls_is_shared_where_its_certificate_is_trusted(
+    portrait_png: bytes, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RedisServer(tls=True) as server:
+        trusting = f"{server.url}?ssl_ca_certs={server.certificate}"
+        parts = ApiParts(limits=FIVE, redis_url=trusting)
+        async with open_api(parts) as one, open_api(parts) as other:
+            assert await statuses(one, 3, portrait_png) == [200] * 3
+            assert await statuses(other, 3, portrait_png) == [200, 200, 429]
+            assert fallbacks(one) == fallbacks(other) == 0
+            assert (await health(one))["status"] == "healthy"
+        async with open_api(ApiParts(limits=FIVE, redis_url=server.url)) as api:
+            assert await statuses(api, 1, portrait_png) == [200]
+            assert (await health(api))["reasons"] == [GONE]
+        assert "(its certificate is not trusted: self-signed certificate)" in caplog.text
+        monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate))
+        async with open_api(ApiParts(limits=FIVE, redis_url=server.url)) as api:
+            assert (await health(api))["status"] == "healthy"
+
+
 @pytest.mark.parametrize("scheme", ["redis", "rediss", "redis+unix"])
 async def test_a_redis_that_never_was_there_stops_nothing(
     tmp_path: Path, portrait_png: bytes, scheme: str, caplog: pytest.LogCaptureFixture

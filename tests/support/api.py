@@ -22,11 +22,12 @@ from service.http.bodies import IntakeConfig
 from service.http.dependencies import Services
 from service.http.health import Requested
 from service.http.metrics import Metrics
-from service.http.pages import create_index_app
+from service.http.pages import create_page_app
 from service.http.policies import PREFIX
 from service.library.library import Quota
+from service.outbound.fetch import FetchConfig
+from service.removal.bounds import RemoverConfig
 from service.removal.ports import ServedModel
-from service.removal.remover import RemoverConfig
 from service.wiring import HttpConfig, create_middlewares, create_services
 from tests.support.matting import SPEC, FakeMattingClient
 
@@ -55,6 +56,7 @@ class ApiParts:
     backgrounds: Quota = field(default_factory=Quota)
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
+    fetching: FetchConfig | None = None
     is_warm: Callable[[], bool] = lambda: True
     peer: str = "192.0.2.1"
 
@@ -108,15 +110,16 @@ async def open_api(parts: ApiParts | None = None) -> AsyncIterator[Api]:
         backgrounds=parts.backgrounds,
         cors_origins=parts.cors_origins,
         allowed_hosts=parts.allowed_hosts,
+        fetching=parts.fetching,
     )
     models = [ServedModel(SPEC, parts.matting), *parts.others]
     access, draining = Access(config.access, metrics.count_fallback), asyncio.Event()
     services = create_services(config, models, metrics.observe_stages, access, draining)
     services.health.is_warm = parts.is_warm
-    app = create_app(services=services, swagger_ui=SWAGGER_UI)
+    app = create_app(services=services, swagger_ui=SWAGGER_UI, require_key=parts.require_key)
     outer = Starlette()
     outer.mount(PREFIX, app)
-    outer.mount("/", create_index_app(PREFIX))
+    outer.mount("/", create_page_app())
     wrapped: ASGIApp = outer
     for wrapper in reversed(create_middlewares(config, access, lambda: metrics, draining)):
         wrapped = wrapper.cls(wrapped, *wrapper.args, **wrapper.kwargs)

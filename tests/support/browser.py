@@ -54,7 +54,7 @@ def visit(url: str, folder: Path) -> Visit:
     log = folder / "net.json"
     ran = subprocess.run(
         [
-            *(_chromium(), *_QUIET, f"--user-data-dir={folder / 'profile'}"),
+            *(find_chromium(), *_QUIET, f"--user-data-dir={folder / 'profile'}"),
             *(f"--log-net-log={log}", "--dump-dom", url),
         ],
         capture_output=True,
@@ -69,7 +69,7 @@ def visit(url: str, folder: Path) -> Visit:
     return Visit(ran.stdout, asked, [line for line in ran.stderr.splitlines() if "CONSOLE" in line])
 
 
-def _chromium() -> str:
+def find_chromium() -> str:
     """The browser; without one the test is skipped, and fails where it must be there."""
     found = next(filter(None, map(shutil.which, _NAMES)), None)
     if found is None and os.environ.get("CI_SERVICES") == "1":

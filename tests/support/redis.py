@@ -12,19 +12,35 @@ from typing import Self
 
 import psutil
 
+from tests.support.certificates import make_certificate
+from tests.support.server import free_port
+
 
 class RedisServer:
     """Redis without a port and without files; it can be killed, stopped and started again.
 
+    Args:
+        tls: Whether it also listens on a port with TLS, which its url then names.
+
     Attributes:
         url: What `BIREFNET_REDIS_URL` is set to.
+        certificate: Of TLS, for 127.0.0.1, signed by itself.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: bool = False) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="redis-"))
         self._socket = self._folder / "redis.sock"
         self._process: psutil.Popen | None = None
         self.url = f"redis+unix://{self._socket}"
+        self.certificate = self._folder / "certificate.pem"
+        self._tls: list[str] = []
+        if tls:
+            port, key = free_port(), self._folder / "key.pem"
+            make_certificate(self.certificate, key)
+            self.url = f"rediss://127.0.0.1:{port}/0"
+            self._tls = ["--bind", "127.0.0.1", "--tls-port", str(port)]
+            self._tls += ["--tls-cert-file", str(self.certificate), "--tls-key-file", str(key)]
+            self._tls += ["--tls-auth-clients", "no", "--tls-ca-cert-file", str(self.certificate)]
 
     def __enter__(self) -> Self:
         self.start()
@@ -58,7 +74,7 @@ class RedisServer:
             "no",
         ]
         self._process = psutil.Popen(
-            ["redis-server", *words], cwd=self._folder, stdout=subprocess.DEVNULL
+            ["redis-server", *words, *self._tls], cwd=self._folder, stdout=subprocess.DEVNULL
         )
         for _ in range(200):
             asked = subprocess.run(

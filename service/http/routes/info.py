@@ -53,6 +53,7 @@ def describe(services: Services) -> Info:
         rate_limits=_limits_of(rates),
         tiers={tier: _limits_of(rates_of(tier, rates)) for tier in TIERS},
         max_batch_images=services.max_batch_images,
+        image_url=services.fetcher is not None,
     )
 
 

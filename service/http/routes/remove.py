@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import time
 from collections.abc import Mapping
 
 from fastapi import APIRouter, Request
@@ -16,6 +17,7 @@ from service.http.dependencies import GivenServices, Services
 from service.http.exchange import Exchange, exchange_of
 from service.http.form_schema import query_parameters, request_body
 from service.http.forms import FormOptions
+from service.http.given_address import fetch_given
 from service.http.negotiation import accepted
 from service.http.removal_answers import disposition, processing_info
 from service.http.removal_request import RemovalRequest, read_removal_request
@@ -61,8 +63,13 @@ async def answer_removal(request: Request, services: Services) -> Response:
     asked = await read_removal_request(request)
     options = _negotiate(asked.options, ", ".join(request.headers.getlist("accept")))
     background = await services.backgrounds.open(options, exchange.caller.key_id)
+    fetched_s = 0.0
+    if asked.image_url is not None:
+        started = time.monotonic()
+        asked = await fetch_given(asked, asked.image_url, request, services.fetcher)
+        fetched_s = time.monotonic() - started
     result = await services.remover.remove(
-        asked.data, options, asked.media_type, background=background
+        asked.data, options, asked.media_type, background=background, spent_s=fetched_s
     )
     exchange.stages_ms = result.stages_ms
     if options.return_base64:

@@ -60,6 +60,7 @@ OTHERS = [
     ),
     ("BIREFNET_MAX_BACKGROUNDS_PER_KEY", "0", ("max_backgrounds_per_key", 0), "-1"),
     ("BIREFNET_MAX_BACKGROUND_MB_PER_KEY", "5", ("max_background_mb_per_key", 5), "x"),
+    ("BIREFNET_IMAGE_URL", "true", ("image_url", True), "public"),
     ("BIREFNET_PORT", "8080", ("port", 8080), "70000"),
     ("LOG_FORMAT", "JSON", ("log_format", "json"), "xml"),
 ]
@@ -300,3 +301,29 @@ def test_the_password_of_redis_is_never_shown(monkeypatch: pytest.MonkeyPatch) -
     assert "hidden" not in f"{settings!r} {settings} {configure(settings)!r}"
     monkeypatch.setenv("BIREFNET_REDIS_URL", "http://:hidden@10.0.0.1/0")
     assert "hidden" not in refusal()
+
+
+def test_own_servers_for_pictures_are_addresses_and_need_fetching_to_be_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BIREFNET_IMAGE_URL_SERVERS", "10.1.2.3:9000, [fd00::1]:80,10.2.0.0/16")
+    assert "BIREFNET_IMAGE_URL_SERVERS needs BIREFNET_IMAGE_URL=true" in refusal()
+    monkeypatch.setenv("BIREFNET_IMAGE_URL", "true")
+    fetching = configure(read_settings()).fetching
+    assert fetching is not None
+    assert [min(place.ports) for place in fetching.own] == [9000, 80, 80]
+    monkeypatch.setenv("BIREFNET_IMAGE_URL_SERVERS", "pictures.internal")
+    assert "BIREFNET_IMAGE_URL_SERVERS" in refusal()
+
+
+def test_fetching_is_bounded_as_uploads_are_and_leaves_time_for_the_removal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert configure(read_settings()).fetching is None
+    monkeypatch.setenv("BIREFNET_IMAGE_URL", "true")
+    monkeypatch.setenv("BIREFNET_MAX_IMAGE_SIZE_MB", "3")
+    monkeypatch.setenv("BIREFNET_PROCESSING_TIMEOUT_SEC", "8")
+    fetching = configure(read_settings()).fetching
+    assert fetching is not None
+    assert fetching.max_bytes == 3 * 1024**2
+    assert fetching.total_s == 4

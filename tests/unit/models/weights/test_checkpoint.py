@@ -189,7 +189,7 @@ def write_torchscript(folder: Path) -> Path:
         (put(b"<html>"), "is a web page"),
         (put(b'{"error": "Repository not found"}'), "is a JSON text"),
         (put(b"GIF89a" * 9), r"neither a .safetensors nor a .pth"),
-        (write_graph, "is an ONNX graph: of a BiRefNet give the checkpoint it was made of"),
+        (write_graph, "is an ONNX graph, which is not read here"),
         (put(b"\x08\x0a\x12\x07pytorch\x1a\x052.5.0"), "is an ONNX graph"),
         (put(b"\x08\x07\x42\x04\x0a\x00\x10\x11\x3a\x80"), "is an ONNX graph"),
         (put(b"\x08\x08\x28\x01\x3a\x80"), "is an ONNX graph"),

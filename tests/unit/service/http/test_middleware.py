@@ -11,9 +11,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.types import Message, Receive, Scope, Send
 
-from service.access.caller import ANONYMOUS
+from service.access.caller import ANONYMOUS, FREE, PRO, Caller
 from service.access.rate_limit import ClientLimiter, RateLimitConfig
-from service.errors import ServiceBusy
+from service.errors import AccessDenied, ServiceBusy
 from service.http.bodies import IntakeConfig
 from service.http.envelope import EnvelopeMiddleware
 from service.http.metrics import Metrics
@@ -228,7 +228,7 @@ async def test_a_websocket_that_was_accepted_is_closed_whatever_happens(
 @pytest.mark.parametrize(
     ("method", "path", "code"),
     [
-        ("POST", "/keys", "ACCESS_DENIED"),
+        ("POST", "/keys", "API_KEY_REQUIRED"),
         ("GET", "/keys", "METHOD_NOT_ALLOWED"),
         ("DELETE", "/nowhere", "NOT_FOUND"),
     ],
@@ -238,6 +238,18 @@ async def test_what_a_policy_does_not_name_is_refused(method: str, path: str, co
     app = IntakeMiddleware(_never, limiter, IntakeConfig(), asyncio.Event())
     sent = await exchange(app, make_scope(method, path))
     assert json.loads(sent[1]["body"])["error_code"] == code
+
+
+async def test_an_address_for_keys_asks_for_one_and_refuses_those_without_the_right() -> None:
+    limiter = ClientLimiter(RateLimitConfig())
+    app = IntakeMiddleware(_never, limiter, IntakeConfig(), asyncio.Event())
+    start, _ = await exchange(app, make_scope(path="/keys"))
+    assert start["status"] == 401
+    challenge = (b"www-authenticate", b'Bearer realm="background-removal"')
+    assert challenge in [(name.lower(), value) for name, value in start["headers"]]
+    row = POLICIES.of("/keys")
+    assert isinstance(row.refusal("POST", Caller("key:1", FREE, "1")), AccessDenied)
+    assert row.refusal("POST", Caller("key:2", PRO, "2")) is None
 
 
 async def test_an_address_that_takes_no_file_says_so_of_a_large_body() -> None:

@@ -18,10 +18,11 @@ from service.errors import (
     ProcessingTimeout,
     ServiceBusy,
 )
+from service.removal.bounds import RemoverConfig
 from service.removal.options import RemovalOptions
 from service.removal.pipeline import FINISH, Removal, Step
 from service.removal.ports import ServedModel
-from service.removal.remover import BackgroundRemover, RemoverConfig
+from service.removal.remover import BackgroundRemover
 from service.removal.threads import StageClock
 from tests.support.matting import SPEC, FakeMattingClient
 from tests.support.pictures import make_array, make_portrait, pixels_of, save, with_orientation
@@ -144,7 +145,7 @@ async def test_a_picture_without_a_subject_is_not_stretched(remover: BackgroundR
 async def test_the_deadline_grows_with_the_file(
     remover: BackgroundRemover, n_bytes: int, times: int
 ) -> None:
-    assert remover.deadline_s(n_bytes) == times * 30
+    assert remover.config.deadline_s(n_bytes) == times * 30
 
 
 async def test_a_missed_deadline_says_how_long_and_what_to_do(portrait_png: bytes) -> None:

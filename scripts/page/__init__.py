@@ -1,0 +1,1 @@
+"""The page at `/`, measured and photographed in a real browser."""

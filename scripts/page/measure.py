@@ -1,0 +1,118 @@
+"""How light the page is, and how soon a cutout is on the screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from playwright.sync_api import Browser, Page
+
+from scripts.measuring.pictures import find_photos, make_sizes
+from scripts.measuring.processes import REPOSITORY
+from scripts.page.visit import new_tab, wait_done
+
+_SIZES = {"1080p": "1920 x 1080", "12mp": "4000 x 3000"}
+_OBSERVED = """() => new Promise((told) => {
+  const found = {lcp: 0, shift: 0};
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) found.lcp = entry.startTime;
+  }).observe({type: "largest-contentful-paint", buffered: true});
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) found.shift += entry.value;
+  }).observe({type: "layout-shift", buffered: true});
+  setTimeout(() => {
+    const files = [...performance.getEntriesByType("navigation"),
+                   ...performance.getEntriesByType("resource")]
+      .filter((one) => !one.name.includes("/api/"));
+    told({...found, files: files.length, wire: files.reduce((n, one) => n + one.transferSize, 0)});
+  }, 1500);
+})"""
+_MARKS = """() => Object.fromEntries(
+  performance.getEntriesByType("mark").map(({name, startTime}) => [name, startTime]))"""
+
+
+@dataclass(frozen=True)
+class FirstLoad:
+    """The empty page, until nothing more came.
+
+    Attributes:
+        wire_bytes: Of the page and its files, headers and compression included.
+        requests: How many files those are.
+        lcp_ms: Largest contentful paint; median.
+        layout_shift: Sum of all shifts; the worst round.
+    """
+
+    wire_bytes: int
+    requests: int
+    lcp_ms: float
+    layout_shift: float
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One size of picture; medians, milliseconds.
+
+    Attributes:
+        seen_ms: From the file given to the cutout on the screen.
+        service_ms: What the service says that it took.
+        added_ms: The difference, round by round: sending, receiving, decoding, drawing.
+    """
+
+    seen_ms: float
+    service_ms: float
+    added_ms: float
+
+
+def measure_first_load(browser: Browser, root: str, rounds: int) -> FirstLoad:
+    """Load the page so many times, each in a fresh browser."""
+    found: list[dict[str, Any]] = []
+    for _ in range(rounds):
+        with new_tab(browser, root) as tab:
+            found.append(tab.evaluate(_OBSERVED))
+    return FirstLoad(
+        wire_bytes=int(found[0]["wire"]),
+        requests=int(found[0]["files"]),
+        lcp_ms=median(float(one["lcp"]) for one in found),
+        layout_shift=max(float(one["shift"]) for one in found),
+    )
+
+
+def measure_seen(browser: Browser, root: str, rounds: int, folder: Path) -> dict[str, Seen]:
+    """Give photographs of each size, one at a time."""
+    photos = find_photos(REPOSITORY / "examples" / "photos")
+    files = make_sizes(photos, folder)
+    return {
+        words: _give(browser, root, [files[size][i % len(photos)] for i in range(rounds + 1)])
+        for size, words in _SIZES.items()
+    }
+
+
+def _give(browser: Browser, root: str, files: list[Path]) -> Seen:
+    taken: list[float] = []
+    with new_tab(browser, root) as tab:
+        tab.on("response", lambda answer: _note(taken, answer.headers))
+        seen = [_give_one(tab, file, number) for number, file in enumerate(files, 1)]
+    # The first one of a tab compiles code and fills caches.
+    rounds = list(zip(seen, taken, strict=True))[1:]
+    return Seen(
+        seen_ms=median(seen for seen, _ in rounds),
+        service_ms=median(service for _, service in rounds),
+        added_ms=median(seen - service for seen, service in rounds),
+    )
+
+
+def _give_one(tab: Page, file: Path, number: int) -> float:
+    """Milliseconds until a file's cutout is seen, alone on the list."""
+    tab.set_input_files("input[type=file]", file)
+    tab.wait_for_function(f"() => performance.getEntriesByName('seen:{number}').length")
+    wait_done(tab, 1)
+    marks = tab.evaluate(_MARKS)
+    tab.get_by_role("button", name="Clear the list").click()
+    return float(marks[f"seen:{number}"]) - float(marks[f"given:{number}"])
+
+
+def _note(taken: list[float], headers: dict[str, str]) -> None:
+    if "x-processing-time-ms" in headers:
+        taken.append(float(headers["x-processing-time-ms"]))

@@ -1,0 +1,177 @@
+import { type Removal, RemovalError } from "birefnet-background-removal/client";
+import { announce, client, find, get, type Picture, set, update } from "../store.js";
+import { inWords, say } from "../strings.js";
+import { explain, isPassing, MAX_TRIES } from "./failures.js";
+import { chooseNext, pauseBefore } from "./schedule.js";
+import { shrink } from "./shrink.js";
+import { makeThumb } from "./thumbs.js";
+import { askHealth } from "./watch.js";
+
+const requests = new Map<number, AbortController>();
+let nextId = 1;
+let timer: ReturnType<typeof setTimeout> | undefined;
+
+/** Put files on the list; the first one is opened if none is. */
+export function add(files: readonly File[]): void {
+  if (files.length === 0) return announce(say("saidNothing"));
+  const pictures = files.map(prepare);
+  for (const { id } of pictures) performance.mark(`given:${id}`);
+  set((state) => ({
+    pictures: [...state.pictures, ...pictures],
+    openId: state.openId ?? pictures[0]?.id ?? null,
+  }));
+  announce(say("saidAdded", { n: files.length }));
+  pump();
+  for (const { id, file } of pictures) makeThumb(id, file);
+}
+
+function prepare(file: File): Picture {
+  const id = nextId++;
+  const name = file.name || `${say("pictures")} ${id}.png`; // what is pasted may have none
+  const sourceUrl = URL.createObjectURL(file);
+  const fresh = { stage: "queued", sent: 0, tries: 0, notBefore: 0 } as const;
+  return { id, name, file, sourceUrl, thumbUrl: null, ...fresh, failure: null, cutout: null };
+}
+
+/** Start what may start now; call it whenever that may have changed. */
+export function pump(): void {
+  clearTimeout(timer);
+  const { pictures, pausedUntil, service } = get();
+  if (service.downUntil !== null) return; // asked again by itself, which comes back here
+  const limit = service.info?.rate_limits.at_once ?? null;
+  const next = chooseNext(pictures, Date.now(), pausedUntil, limit);
+  if (next === null) return;
+  if ("waitUntil" in next) {
+    timer = setTimeout(pump, Math.max(50, next.waitUntil - Date.now()));
+    return;
+  }
+  void run(next.send);
+  pump();
+}
+
+async function run(picture: Picture): Promise<void> {
+  const { id } = picture;
+  const stop = new AbortController();
+  requests.set(id, stop);
+  update(id, { stage: "uploading", sent: 0, failure: null });
+  try {
+    checkSize(picture.file);
+    const { model } = get();
+    const removal = await client.remove(picture.file, {
+      signal: stop.signal,
+      options: model ? { model } : {},
+      onUpload: (sent) => update(id, { sent, stage: sent < 1 ? "uploading" : "working" }),
+    });
+    finish(picture, removal);
+  } catch (error) {
+    const known = error instanceof RemovalError;
+    stumble(id, known ? error : new RemovalError("INTERNAL_ERROR", 0));
+  } finally {
+    requests.delete(id);
+    pump();
+  }
+}
+
+// The same error as the service's, without sending what it is known to refuse.
+function checkSize(file: File): void {
+  const most = get().service.info?.limits.max_file_bytes;
+  if (file.size === 0) throw new RemovalError("EMPTY_FILE", 0);
+  if (most === undefined || file.size <= most) return;
+  const sizes = { file_size_mb: file.size / 2 ** 20, max_size_mb: most / 2 ** 20 };
+  throw new RemovalError("FILE_TOO_LARGE", 0, sizes);
+}
+
+function finish({ id }: Picture, removal: Removal): void {
+  if (!find(id)) return;
+  const { blob, model, engine, subjectFound, uploadMs, serviceMs, pace } = removal;
+  const took = { upload: uploadMs, service: serviceMs ?? 0, drawn: null };
+  const receivedAt = performance.now();
+  const url = URL.createObjectURL(blob);
+  const told = { model: model ?? "?", engine: engine ?? "?" };
+  update(id, { stage: "done", cutout: { blob, url, ...told, subjectFound, took, receivedAt } });
+  if (pace?.remaining === 0) pause(pace.resetInS);
+  makeThumb(id, blob);
+}
+
+function stumble(id: number, error: RemovalError): void {
+  const picture = find(id);
+  if (!picture) return;
+  if (error.code === "RATE_LIMIT_EXCEEDED") {
+    pause(error.retryAfterS ?? 1); // no failure: its turn comes
+    return update(id, { stage: "queued", sent: 0 });
+  }
+  if (error.code === "CONNECTION_LOST") void askHealth();
+  if (isPassing(error) && picture.tries < MAX_TRIES) {
+    const seconds = pauseBefore(picture.tries, error.retryAfterS);
+    const notBefore = Date.now() + seconds * 1000;
+    return update(id, { stage: "queued", sent: 0, tries: picture.tries + 1, notBefore });
+  }
+  const failure = explain(error);
+  update(id, { stage: "failed", failure });
+  if (error.code !== "CANCELLED") {
+    announce(say("saidFailed", { name: picture.name, reason: failure.text }));
+  }
+}
+
+function pause(seconds: number): void {
+  const until = Date.now() + seconds * 1000 + 50;
+  if (until <= get().pausedUntil) return;
+  set({ pausedUntil: until });
+  if (seconds > 3 && get().pictures.some((one) => one.stage === "queued")) {
+    announce(say("pausedRetry", { n: inWords(seconds) }));
+  }
+}
+
+/** Stop a request, or take a picture that waits out of the queue; it can be tried again. */
+export function cancel(id: number): void {
+  const request = requests.get(id);
+  if (request) return request.abort();
+  if (find(id)?.stage === "queued") stumble(id, new RemovalError("CANCELLED", 0));
+}
+
+export function retry(id: number): void {
+  if (find(id)?.stage !== "failed") return;
+  update(id, { stage: "queued", tries: 0, notBefore: 0, failure: null });
+  pump();
+}
+
+/** Try everything again that failed, or what failed with one of these codes. */
+export function retryFailed(codes?: readonly string[]): void {
+  for (const { id, stage, failure } of get().pictures) {
+    if (stage === "failed" && (!codes || codes.includes(failure?.code ?? ""))) retry(id);
+  }
+}
+
+/** Make a picture small enough for the service, and send that. */
+export async function makeFit(id: number): Promise<void> {
+  const picture = find(id);
+  const { info } = get().service;
+  if (!picture || !info || picture.stage !== "failed") return;
+  update(id, { stage: "shrinking", failure: null });
+  try {
+    const file = await shrink(picture.file, info.limits);
+    const sourceUrl = URL.createObjectURL(file);
+    URL.revokeObjectURL(picture.sourceUrl);
+    update(id, { stage: "queued", file, sourceUrl, tries: 0, notBefore: 0 });
+  } catch {
+    stumble(id, new RemovalError("CANNOT_SHRINK", 0));
+  }
+  pump();
+}
+
+/** Take pictures off the list, with all that is held for them. */
+export function takeOff(ids: readonly number[]): void {
+  const { pictures, openId } = get();
+  const kept = pictures.filter((one) => !ids.includes(one.id));
+  const at = pictures.findIndex((one) => one.id === openId);
+  const isOpenGone = openId !== null && ids.includes(openId);
+  const neighbour = kept[Math.min(Math.max(0, at), kept.length - 1)]?.id ?? null;
+  set({ pictures: kept, openId: isOpenGone ? neighbour : openId });
+  for (const gone of pictures.filter((one) => ids.includes(one.id))) release(gone);
+  pump();
+}
+
+function release({ id, sourceUrl, thumbUrl, cutout }: Picture): void {
+  requests.get(id)?.abort();
+  for (const url of [sourceUrl, thumbUrl, cutout?.url]) if (url) URL.revokeObjectURL(url);
+}

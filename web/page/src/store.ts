@@ -1,0 +1,128 @@
+import { createClient, type Health, type Info } from "birefnet-background-removal/client";
+import { useStore } from "zustand";
+import { createStore } from "zustand/vanilla";
+import { type Background, NO_BACKGROUND } from "./export/backgrounds.js";
+import type { Failure } from "./queue/failures.js";
+import { recall, remember } from "./remembered.js";
+
+export type Stage = "queued" | "shrinking" | "uploading" | "working" | "done" | "failed";
+
+/** What the service made of a picture. */
+export interface Cutout {
+  /** The service's own bytes. */
+  blob: Blob;
+  url: string;
+  model: string;
+  engine: string;
+  subjectFound: boolean;
+  /** Milliseconds: sending, in the service, and until it was on the screen (null until then). */
+  took: { upload: number; service: number; drawn: number | null };
+  /** When the answer was there, by `performance.now()`. */
+  receivedAt: number;
+}
+
+export interface Picture {
+  id: number;
+  name: string;
+  file: File;
+  /** Address of the file in this tab's memory; a browser may be unable to show it. */
+  sourceUrl: string;
+  thumbUrl: string | null;
+  stage: Stage;
+  /** Share of the upload, 0 to 1. */
+  sent: number;
+  /** Tries that ended because the service could not. */
+  tries: number;
+  /** Not sent before this time, by `Date.now()`. */
+  notBefore: number;
+  failure: Failure | null;
+  cutout: Cutout | null;
+}
+
+export type Theme = "system" | "light" | "dark";
+export type Dialog = "help" | "settings" | null;
+
+/** Whether the service answers, and how it is. */
+export interface Service {
+  info: Info | null;
+  health: Health | null;
+  /** While it does not answer: when it is asked again, by `Date.now()`. */
+  downUntil: number | null;
+}
+
+export interface PageState {
+  service: Service;
+  pictures: readonly Picture[];
+  openId: number | null;
+  /** The service's limit: nothing is sent before this time, by `Date.now()`. */
+  pausedUntil: number;
+  /** The model that callers choose, "" for the default one. */
+  model: string;
+  /** In this tab's memory only. */
+  apiKey: string;
+  background: Background;
+  colour: string;
+  /** Where the original ends and the cutout begins, 0 (all cutout) to 100 (all original). */
+  split: number;
+  dialog: Dialog;
+  theme: Theme;
+  singleKeys: boolean;
+  /** The newest thing for a screen reader, with a number so that the same words count anew. */
+  said: { n: number; text: string };
+}
+
+const first: PageState = {
+  service: { info: null, health: null, downUntil: null },
+  pictures: [],
+  openId: null,
+  pausedUntil: 0,
+  model: "",
+  apiKey: "",
+  background: NO_BACKGROUND,
+  colour: "#3b5bdb",
+  split: 0,
+  dialog: null,
+  theme: recall("theme", ["system", "light", "dark"]),
+  singleKeys: recall("singleKeys", ["on", "off"]) === "on",
+  said: { n: 0, text: "" },
+};
+
+export const page = createStore<PageState>(() => first);
+
+/** Read a part of the state in a component. */
+export const usePage = <T>(part: (state: PageState) => T): T => useStore(page, part);
+
+/** Change parts of the state. */
+export const set = page.setState;
+export const get = page.getState;
+
+/** The service that this page came from, also where a proxy puts it under a path. */
+export const client = createClient({
+  baseUrl: new URL("api/background-removal", document.baseURI).href,
+  apiKey: () => get().apiKey,
+});
+
+export const find = (id: number | null): Picture | undefined =>
+  get().pictures.find((picture) => picture.id === id);
+
+/** Change one picture; one that was taken off the list stays off. */
+export function update(id: number, change: Partial<Picture>): void {
+  set(({ pictures }) => ({
+    pictures: pictures.map((one) => (one.id === id ? { ...one, ...change } : one)),
+  }));
+}
+
+/** Tell a screen reader. */
+export function announce(text: string): void {
+  set(({ said }) => ({ said: { n: said.n + 1, text } }));
+}
+
+export function chooseTheme(theme: Theme): void {
+  remember("theme", theme);
+  set({ theme });
+}
+
+export function switchSingleKeys(on: boolean): void {
+  remember("singleKeys", on ? "on" : "off");
+  set({ singleKeys: on });
+}
