@@ -18,13 +18,11 @@ import pytest
 
 from models.errors import BackgroundRemovalError
 from service.errors import (
-from service.outbound.errors import 
     FileTooLarge,
-    ImageUrlFailed,
-    ImageUrlUnreachable,
     ServiceBusy,
 )
 from service.outbound.destinations import read_destination
+from service.outbound.errors import ImageUrlFailed, ImageUrlUnreachable
 from service.outbound.fetch import FetchConfig, Fetched, Fetcher
 from service.outbound.gate import Gate, UrlFault
 from tests.support.certificates import make_certificate
