@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,8 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.support.server import NO_LIMITS, REPOSITORY, BentoServer, Serve
+from models.catalog import find
+from models.store.registered import version_of
+from tests.support.server import BOTH, NO_LIMITS, REPOSITORY, BentoServer, Serve
 
 _MODEL_FOLDER = REPOSITORY / "data" / "models"
 _PHOTOS = REPOSITORY / "examples" / "photos"
@@ -87,3 +91,31 @@ def astronaut() -> bytes:
     if not photo.is_file():
         pytest.skip(f"{photo} is not there")
     return photo.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def store(model_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with u2netp and, by its name, u2net.
+
+    The second entry is a copy of the first under another name: the fake engine opens no graph, and
+    170 MB need not be fetched.
+    """
+    folder = tmp_path_factory.mktemp("two") / "models"
+    shutil.copytree(model_store, folder, symlinks=True)
+    (given,) = (file.parent for file in folder.glob("u2netp/*/model.yaml"))
+    spec = find("u2net")
+    assert spec.sha256 is not None
+    entry = folder / spec.name / version_of(spec.sha256)
+    shutil.copytree(given, entry)
+    manifest = yaml.safe_load((entry / "model.yaml").read_text())
+    manifest |= {"name": spec.name, "version": entry.name}
+    manifest["metadata"] |= {"model": spec.name, "checkpoint_sha256": spec.sha256}
+    (entry / "model.yaml").write_text(yaml.safe_dump(manifest))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def both(store: Path) -> Iterator[BentoServer]:
+    """Both models of that store at once, without limits."""
+    with BentoServer(store, {**BOTH, **NO_LIMITS}) as server:
+        yield server

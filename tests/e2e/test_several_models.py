@@ -1,59 +1,27 @@
-"""Several models at once: each in a process of its own, chosen by name, healed and stopped alone.
-
-The second entry of the store is a copy of the first under another name: the fake engine opens no
-graph, and 170 MB need not be fetched.
-"""
+"""Several models at once: each in its own process, chosen by name, healed and stopped alone."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
 import pytest
-import yaml
 
-from models.catalog import find
-from models.store.registered import version_of
 from tests.support.pictures import make_image
 from tests.support.problems import assert_problem
-from tests.support.server import NO_LIMITS, PREFIX, REPOSITORY, BentoServer, slow_picture
+from tests.support.server import BOTH, NO_LIMITS, PREFIX, REPOSITORY, BentoServer, slow_picture
 
-BOTH = {"BIREFNET_MODELS": "u2netp, u2net", "BIREFNET_MODEL": "", "BIREFNET_ENGINE": "fake"}
 SERVICES = {"u2net": "inference_u2net", "u2netp": "inference_u2netp"}
 Start = Callable[..., AbstractContextManager[BentoServer]]
-
-
-@pytest.fixture(scope="module")
-def store(model_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with u2netp and, by its name, u2net."""
-    folder = tmp_path_factory.mktemp("two") / "models"
-    shutil.copytree(model_store, folder, symlinks=True)
-    (given,) = (file.parent for file in folder.glob("u2netp/*/model.yaml"))
-    spec = find("u2net")
-    assert spec.sha256 is not None
-    entry = folder / spec.name / version_of(spec.sha256)
-    shutil.copytree(given, entry)
-    manifest = yaml.safe_load((entry / "model.yaml").read_text())
-    manifest |= {"name": spec.name, "version": entry.name}
-    manifest["metadata"] |= {"model": spec.name, "checkpoint_sha256": spec.sha256}
-    (entry / "model.yaml").write_text(yaml.safe_dump(manifest))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def both(store: Path) -> Iterator[BentoServer]:
-    with BentoServer(store, {**BOTH, **NO_LIMITS}) as server:
-        yield server
 
 
 def test_each_has_a_process_and_a_log_of_its_own(both: BentoServer) -> None:
@@ -151,8 +119,12 @@ def test_all_of_them_end_together_and_lose_no_request(store: Path) -> None:
     with BentoServer(store, {**BOTH, **NO_LIMITS}) as server, ThreadPoolExecutor(8) as threads:
         names = [*SERVICES] * 4
         begun = [threads.submit(server.remove, slow, model=name) for name in names]
-        loaded = 'background_removal_removals{phase="inference"}'
-        server.wait_for(lambda: server.metrics()[loaded] == len(names), 30, "at work")
+        inside = "background_removal_requests_in_progress"  # with the one that asks
+
+        def all_are_here() -> bool:
+            return server.metrics()[inside] - 1 + sum(one.done() for one in begun) >= len(names)
+
+        server.wait_for(all_are_here, 30, "at work")
         server.terminate()
         answers = [answer.result() for answer in begun]
         assert [answer.status_code for answer in answers] == [200] * 8, server.log()

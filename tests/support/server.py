@@ -35,6 +35,8 @@ NO_LIMITS = {
     "BIREFNET_RATE_LIMIT_PER_SECOND": "0",
     "BIREFNET_MAX_IN_FLIGHT_PER_CLIENT": "0",
 }
+#: Settings of a service with both models of the store of two.
+BOTH = {"BIREFNET_MODELS": "u2netp, u2net", "BIREFNET_MODEL": "", "BIREFNET_ENGINE": "fake"}
 
 
 class BentoServer:

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.support.page import Visit, at, unpack
 from tests.support.pictures import make_portrait, save
-from tests.support.server import BentoServer
+from tests.support.server import BentoServer, slow_picture
 
 pytestmark = pytest.mark.services
 
@@ -169,3 +169,47 @@ def test_letters_in_a_field_are_letters(three: Visit) -> None:
     expect(three.page.get_by_label("API key")).to_have_value("npcog?")
     three.press("Escape")
     assert opened(three) == "a.png"
+
+
+def test_a_removal_is_cancelled_tried_again_and_a_bad_one_taken_off(visit: Visit) -> None:
+    visit.give(("slow.png", slow_picture(3)))
+    visit.page.wait_for_selector("[data-stage=working]")
+    visit.press("Escape")
+    visit.wait_failed("CANCELLED")
+    tab_to(visit, "Try again")
+    visit.press("Enter")
+    visit.wait_done(1)
+    visit.give(("bad.txt", b"no picture"))
+    visit.press("n")
+    visit.wait_failed("INVALID_FORMAT")
+    tab_to(visit, "Choose another picture")
+    with visit.page.expect_file_chooser():
+        visit.press("Enter")
+    visit.press("Delete")
+    visit.wait_done(1)
+    tab_to(visit, "Clear the list")
+    visit.press("Enter")
+    expect(visit.button("Choose pictures")).to_be_visible()
+
+
+def test_a_picture_is_made_to_fit(visit: Visit) -> None:
+    tall = Image.new("RGB", (1000, 8000), (200, 255, 180))
+    visit.give(("tall.png", save(tall, "PNG")))
+    visit.wait_failed("RESOLUTION_TOO_LARGE")
+    tab_to(visit, "Make it fit")
+    visit.press("Space")
+    visit.wait_done(1, within_ms=30_000)
+
+
+def test_a_colour_an_appearance_and_a_key_are_chosen(three: Visit) -> None:
+    three.page.locator("[data-open][aria-current=true]").focus()
+    tab_to(three, "Transparent")
+    three.press("ArrowRight", "ArrowRight", "ArrowRight")
+    expect(three.page.get_by_label("Colour", exact=True)).to_be_checked()
+    tab_to(three, "Settings")
+    three.press("Enter", "ArrowDown", "ArrowDown")
+    assert three.page.evaluate("document.documentElement.dataset.theme") == "dark"
+    three.press("Tab")
+    three.page.keyboard.type("some-key")
+    three.press("Enter")
+    expect(three.page.get_by_role("dialog")).to_have_count(0)

@@ -242,3 +242,17 @@ def test_a_file_the_browser_cannot_show_is_served_all_the_same(
         visit.wait_done(1)
         visit.button("Original").click()
         expect(visit.page.get_by_text("This browser cannot show this kind")).to_be_visible()
+
+
+def test_the_model_is_chosen_where_there_are_several(
+    both: BentoServer, browser: Browser, portrait: bytes
+) -> None:
+    with at(both, browser) as visit:
+        open_one(visit, portrait)
+        facts = visit.page.locator("[data-facts]")
+        expect(facts).to_contain_text("u2net on")
+        visit.page.get_by_label("Model").select_option("u2netp")
+        visit.give(("again.png", portrait))
+        visit.wait_done(2)
+        visit.page.locator("[data-open]").nth(1).click()
+        expect(facts).to_contain_text("u2netp on")
