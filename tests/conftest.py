@@ -31,6 +31,8 @@ _SHOWN = (
 _TENSORRT = frozenset({"tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"})
 _SS_DISABLE = 2  # signal.h
 _LEFT_OUT = pytest.StashKey[int]()
+# End-to-end tests that start all their servers themselves, so that either lane may take them.
+_OF_THEIR_OWN = frozenset({"test_bento.py", "test_engine_chain.py", "test_start.py"})
 _OURS = ("BIREFNET_", "LOG_LEVEL", "LOG_FORMAT", "LOG_FILE")
 
 
@@ -57,12 +59,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Lanes take whole files, which share fixtures; one lane all real servers, which share more."""
+    """Lanes take whole files, which share fixtures; one lane all files that share servers."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "servers" if nodeid.startswith("tests/e2e/") else nodeid.partition("::")[0]
+            file = nodeid.partition("::")[0]
+            shares = file.startswith("tests/e2e/") and Path(file).name not in _OF_THEIR_OWN
+            return "servers" if shares else file
 
     config.option.loadscopereorder = False  # the servers, which take longest, come early as it is
     return ByFile(config, log)

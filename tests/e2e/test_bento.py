@@ -102,10 +102,10 @@ def test_it_holds_what_runs_and_its_licences_and_nothing_else(bento: Path) -> No
     kinds = {(name.split("/")[0], Path(name).suffix) for name in files if "/" in name}
     assert kinds == {
         ("service", ".py"),
-        ("service", ".css"),  # the two pages
-        ("service", ".html"),
+        ("service", ".html"),  # the page of the documentation
         ("service", ".js"),
         ("service", ".svg"),
+        *(("web", kind) for kind in (".css", ".html", ".jpg", ".js", ".svg")),
         ("models", ".py"),
         ("models", ".json"),
         ("models", ".jpg"),

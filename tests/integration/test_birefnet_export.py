@@ -150,6 +150,7 @@ def test_the_graph_is_valid_and_has_no_leftovers_of_tracing(graph: Path) -> None
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
 
 
+@pytest.mark.full
 def test_a_checkpoint_of_any_order_in_memory_is_registered_and_runs(
     batch: U8Array, tmp_path: Path
 ) -> None:
