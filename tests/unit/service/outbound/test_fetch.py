@@ -46,7 +46,7 @@ def fetcher(
     server: PictureServer, own: str = "127.0.0.1", names: Names | None = None, **bounds: float
 ) -> Fetcher:
     """A fetcher that may reach a server at an address of this machine; quick to give up."""
-    times = {"total_s": 5.0, "unreachable_s": 0.05, **bounds}
+    times = {"total_s": 2.0, "unreachable_s": 0.05, **bounds}
     allowed = (read_destination(f"{own}:{server.port}"),)
     return Fetcher(FetchConfig(own=allowed, **times), names)  # type: ignore[arg-type]
 
