@@ -98,7 +98,7 @@ docs: .venv/.dev ## regenerate docs/configuration.md, .env.example and the optio
 	@$(PY) -m scripts.write_docs
 
 web: .venv/.node ## check and build the page of web/ into web/dist
-	@cd web && export PATH="$(CURDIR)/.venv/bin:$$PATH" && npm ci --loglevel=error && npm run check && npm test && npm run build
+	@cd web && export PATH="$(CURDIR)/.venv/bin:$$PATH" && npm ci --loglevel=error && npm run schema && npm run check && npm test && npm run build
 
 lock: .venv/.dev ## resolve the dependencies anew
 	@.venv/bin/uv pip compile pyproject.toml --extra redis --universal --python-version 3.11 --upgrade \

@@ -4,6 +4,74 @@
  */
 
 export interface paths {
+    "/backgrounds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Backgrounds
+         * @description The templates, and your own backgrounds if you show a key.
+         */
+        get: operations["listBackgrounds"];
+        put?: never;
+        /**
+         * Upload
+         * @description Keep a picture as a background of yours; it needs a key.
+         */
+        post: operations["uploadBackground"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/backgrounds/{background_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read
+         * @description What is known of one background.
+         */
+        get: operations["readBackground"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete
+         * @description Delete one background of yours; what is being made with it is made.
+         */
+        delete: operations["deleteBackground"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/backgrounds/{background_id}/thumbnail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Thumbnail
+         * @description A small JPEG of one background.
+         */
+        get: operations["readBackgroundThumbnail"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -109,6 +177,69 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * BackgroundInfo
+         * @description A background that can be chosen by its id.
+         */
+        BackgroundInfo: {
+            /**
+             * Created
+             * @description When it was uploaded, ISO 8601, UTC
+             */
+            created?: string | null;
+            /**
+             * Id
+             * @description For `background_id`
+             * @example studio-white
+             */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "template" | "upload";
+            /** Name */
+            name: string;
+            /**
+             * Size
+             * @description Width x height of an upload
+             */
+            size?: string | null;
+            /**
+             * Stored Bytes
+             * @description What an upload takes
+             */
+            stored_bytes?: number | null;
+            /**
+             * Thumbnail
+             * @description Address of a small JPEG, on this host
+             */
+            thumbnail: string;
+        };
+        /**
+         * BackgroundQuota
+         * @description What the holder of a key keeps, and may keep.
+         */
+        BackgroundQuota: {
+            /** Backgrounds */
+            backgrounds: number;
+            /** Max Backgrounds */
+            max_backgrounds: number;
+            /** Max Stored Bytes */
+            max_stored_bytes: number;
+            /** Stored Bytes */
+            stored_bytes: number;
+        };
+        /**
+         * Backgrounds
+         * @description The templates, and the caller's own backgrounds.
+         */
+        Backgrounds: {
+            /** Backgrounds */
+            backgrounds: components["schemas"]["BackgroundInfo"][];
+            /** @description Of the key that was shown; null without */
+            quota: components["schemas"]["BackgroundQuota"] | null;
+        };
+        /**
          * Formats
          * @description Media types of pictures.
          */
@@ -117,6 +248,11 @@ export interface components {
             input: string[];
             /** Output */
             output: string[];
+        };
+        /** HTTPValidationError */
+        HTTPValidationError: {
+            /** Detail */
+            detail?: components["schemas"]["ValidationError"][];
         };
         /**
          * Health
@@ -531,6 +667,19 @@ export interface components {
             /** Version */
             version: string;
         };
+        /** ValidationError */
+        ValidationError: {
+            /** Context */
+            ctx?: Record<string, never>;
+            /** Input */
+            input?: unknown;
+            /** Location */
+            loc: (string | number)[];
+            /** Message */
+            msg: string;
+            /** Error Type */
+            type: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -540,6 +689,383 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    listBackgrounds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Backgrounds"];
+                };
+            };
+            /** @description A problem, by its code */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    uploadBackground: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": {
+                    /**
+                     * Format: binary
+                     * @description A picture, in any format that is read
+                     */
+                    image: string;
+                    /** @description What you call it */
+                    name?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackgroundInfo"];
+                };
+            };
+            /** @description A problem, by its code */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readBackground: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                background_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackgroundInfo"];
+                };
+            };
+            /** @description A problem, by its code */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description A problem, by its code */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteBackground: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                background_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem, by its code */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description A problem, by its code */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readBackgroundThumbnail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                background_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": string;
+                };
+            };
+            /** @description A problem, by its code */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description A problem, by its code */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readHealth: {
         parameters: {
             query?: never;
@@ -659,6 +1185,8 @@ export interface operations {
                 decontaminate?: boolean;
                 /** @description Beside a body that is the picture alone. Background colour: `white`, `#ffffff`, `ffffff` */
                 bg_color?: string;
+                /** @description Beside a body that is the picture alone. Id of a background, of those `GET /backgrounds` lists */
+                background_id?: string;
                 /** @description Beside a body that is the picture alone. How the background picture fills the canvas */
                 bg_fit?: "cover" | "contain";
                 /** @description Beside a body that is the picture alone. Blur of the background in percent of the longer side; without a background picture or colour, the source's own is blurred */
@@ -697,6 +1225,8 @@ export interface operations {
                 "application/json": {
                     /** @description Extend the canvas to width:height, such as `1:1` */
                     aspect?: string;
+                    /** @description Id of a background, of those `GET /backgrounds` lists */
+                    background_id?: string;
                     /**
                      * @description Blur of the background in percent of the longer side; without a background picture or colour, the source's own is blurred
                      * @default 0
@@ -818,6 +1348,8 @@ export interface operations {
                 "multipart/form-data": {
                     /** @description Extend the canvas to width:height, such as `1:1` */
                     aspect?: string;
+                    /** @description Id of a background, of those `GET /backgrounds` lists */
+                    background_id?: string;
                     /**
                      * @description Blur of the background in percent of the longer side; without a background picture or colour, the source's own is blurred
                      * @default 0
@@ -985,6 +1517,15 @@ export interface operations {
                 };
             };
             /** @description A problem, by its code */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
             406: {
                 headers: {
                     [name: string]: unknown;
@@ -1070,6 +1611,8 @@ export interface operations {
                 "multipart/form-data": {
                     /** @description Extend the canvas to width:height, such as `1:1` */
                     aspect?: string;
+                    /** @description Id of a background, of those `GET /backgrounds` lists */
+                    background_id?: string;
                     /**
                      * @description Blur of the background in percent of the longer side; without a background picture or colour, the source's own is blurred
                      * @default 0
@@ -1223,6 +1766,15 @@ export interface operations {
                 };
             };
             /** @description A problem, by its code */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1233,6 +1785,15 @@ export interface operations {
             };
             /** @description A problem, by its code */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
