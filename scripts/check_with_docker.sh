@@ -149,8 +149,16 @@ look_inside() {
     done
     docker exec "$container" grep -q '^CapBnd:\s*0*$' /proc/1/status || fail "it has capabilities"
     docker exec "$container" grep -q '^NoNewPrivs:\s*1$' /proc/1/status || fail "it may gain privileges"
+    show_page
     echo "    written to the volume: $(docker exec "$container" du -sh /data | cut -f 1)"
     echo "    memory: $(docker stats --no-stream --format '{{.MemUsage}}' "$container")"
+}
+
+# The page for people, with what it is made of.
+show_page() {
+    local script
+    script=$(curl -sS --fail "$address/" | sed -n 's/.* src="\.\(\/page\/[^"]*\.js\)".*/\1/p')
+    [ -n "$script" ] && curl -sS --fail -o /dev/null "$address$script" || fail "the page is not in the image"
 }
 
 # What an operator gets wrong ends the start with one sentence.
