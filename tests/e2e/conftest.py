@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
+from tests.support.browser import LAN_NAME, find_chromium
 from tests.support.server import NO_LIMITS, REPOSITORY, BentoServer, Serve
 
 _MODEL_FOLDER = REPOSITORY / "data" / "models"
@@ -78,6 +80,18 @@ def limited_server(serve: Serve) -> Iterator[BentoServer]:
     }
     with serve(**settings) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, headless; one for all tests."""
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(
+            executable_path=find_chromium(),
+            args=["--no-sandbox", f"--host-resolver-rules=MAP {LAN_NAME} 127.0.0.1"],
+        )
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,58 @@
+// What the tests drive: the hook or the component, with settings from the address, and all that the
+// hook gave at each render.
+import { BackgroundRemoval, type BackgroundRemovalState, useBackgroundRemoval } from "birefnet-background-removal";
+import "birefnet-background-removal/styles.css";
+import { StrictMode, useState, version } from "react";
+import { createRoot, type Root } from "react-dom/client";
+
+const query = new URLSearchParams(location.search);
+const settings = {
+  ...JSON.parse(query.get("settings") ?? "{}"),
+  onDone: () => {
+    bench.done += 1;
+  },
+};
+const bench = {
+  version,
+  states: [] as BackgroundRemovalState[],
+  state: null as BackgroundRemovalState | null,
+  done: 0,
+  renderAgain: () => {},
+  mount,
+  unmount: () => root?.unmount(),
+  // Bytes that the tests compare.
+  bytes: async () => [...new Uint8Array((await bench.state?.processedBlob?.arrayBuffer()) ?? [])],
+  file: (base64: string) =>
+    new File([Uint8Array.from(atob(base64), (one) => one.charCodeAt(0))], "a.png"),
+};
+Object.assign(globalThis, { bench });
+let root: Root | undefined;
+
+function Hooked() {
+  const [, renderAgain] = useState(0);
+  bench.renderAgain = () => renderAgain((n) => n + 1);
+  bench.state = useBackgroundRemoval({ ...settings });
+  bench.states.push(bench.state);
+  const { originalUrl, processedUrl, status } = bench.state;
+  return (
+    <section data-status={status}>
+      {originalUrl && <img src={originalUrl} alt="Original" />}
+      {processedUrl && <img src={processedUrl} alt="Cutout" />}
+    </section>
+  );
+}
+
+function Shown() {
+  const children = (state: BackgroundRemovalState) => <output>{state.info?.model_version}</output>;
+  return <BackgroundRemoval {...settings} {...(query.has("children") && { children })} />;
+}
+
+function mount() {
+  const place = document.getElementById("root");
+  if (!place) return;
+  root = createRoot(place);
+  const shown = query.get("show") === "component" ? <Shown /> : <Hooked />;
+  root.render(query.has("strict") ? <StrictMode>{shown}</StrictMode> : shown);
+}
+
+mount();
