@@ -271,6 +271,24 @@ def test_14_strict_mode_sends_once_and_shows_pictures(open_app: Open) -> None:
         tab.page.wait_for_function("() => live.size === 0")
 
 
+def test_14_what_is_hidden_and_shown_again_still_shows_its_pictures(
+    open_app: Open, app: App
+) -> None:
+    if app.react.startswith("18"):
+        pytest.skip("<Activity> is of React 19")
+    with open_app("hideable") as tab:
+        tab.send(PORTRAIT)
+        expect(tab.page.locator("img")).to_have_count(2)
+        tab.page.evaluate("bench.hide(true)")
+        tab.page.wait_for_function("() => live.size === 0")
+        tab.page.evaluate("bench.hide(false)")
+        tab.page.wait_for_function("() => live.size === 2")
+        expect(tab.page.locator("img")).to_have_count(2)
+        shown = "[...document.images].map(i => i.decode().then(() => i.naturalWidth))"
+        assert tab.page.evaluate(f"Promise.all({shown})") == [160, 160]
+        assert tab.state("status") == "done"
+
+
 def test_15_the_component_has_settings_words_and_a_place_for_ones_own(open_app: Open) -> None:
     words = {
         "choose": "Bild wählen",

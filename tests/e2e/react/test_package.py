@@ -108,3 +108,10 @@ def test_only_what_needs_react_is_for_clients_alone_and_nothing_else_comes_along
         for name in re.findall(r'from "([^".][^"]*)"', text)
     }
     assert imported == {"react", "react/jsx-runtime"}
+
+
+def test_the_types_are_those_of_the_committed_schema(tarball: Path, tmp_path: Path) -> None:
+    generator = REPOSITORY / "web/node_modules/.bin/openapi-typescript"
+    run(generator, "tests/data/openapi.json", "-o", tmp_path / "schema.ts", cwd=REPOSITORY)
+    committed = (REPOSITORY / "web/package/src/schema.ts").read_text()
+    assert (tmp_path / "schema.ts").read_text() == committed, "run: make web"

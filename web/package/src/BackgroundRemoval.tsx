@@ -40,7 +40,7 @@ const ENGLISH: Labels = {
   choose: "Choose a picture",
   uploading: "Sending the picture",
   working: "Removing the background",
-  waiting: "The service is busy. Trying again by itself.",
+  waiting: "Trying again soon: {reason}",
   cancel: "Cancel",
   done: "The background is removed.",
   nothingFound: "No subject was found in this picture.",
@@ -107,23 +107,23 @@ type Input = RefObject<HTMLInputElement | null>;
 
 function Progress({ state, words, input }: PartProps & { input: Input }) {
   const { status, processing, progress, problem, error } = state;
-  const reason = (problem && words.codes[problem.error_code]) ?? error;
+  const reason = problem ? (words.codes[problem.error_code] ?? problem.detail) : "";
   return (
     <>
       <div className="bgr-status" role="status">
         {status === "uploading" && words.uploading}
         {status === "working" && words.working}
-        {status === "waiting" && words.waiting}
+        {status === "waiting" && fill(words.waiting, { reason })}
         {status === "done" && (state.removal?.subjectFound ? words.done : words.nothingFound)}
       </div>
       <div className="bgr-error" role="alert">
-        {error && <p>{fill(words.error, { reason: reason ?? "" })}</p>}
+        {error && <p>{fill(words.error, { reason })}</p>}
       </div>
       {processing && (
         <div className="bgr-progress">
           <progress
             value={status === "uploading" ? (progress ?? 0) : undefined}
-            aria-label={words.uploading}
+            aria-label={status === "uploading" ? words.uploading : words.working}
           />
           <CancelButton onClick={state.cancel} text={words.cancel} input={input} />
         </div>

@@ -2,7 +2,8 @@
 // hook gave at each render.
 import { BackgroundRemoval, type BackgroundRemovalState, useBackgroundRemoval } from "birefnet-background-removal";
 import "birefnet-background-removal/styles.css";
-import { StrictMode, useState, version } from "react";
+import * as React from "react";
+import { type FC, type ReactNode, StrictMode, useState, version } from "react";
 import { createRoot, type Root } from "react-dom/client";
 
 const query = new URLSearchParams(location.search);
@@ -18,6 +19,7 @@ const bench = {
   state: null as BackgroundRemovalState | null,
   done: 0,
   renderAgain: () => {},
+  hide: (_: boolean) => {},
   mount,
   unmount: () => root?.unmount(),
   // Bytes that the tests compare.
@@ -42,6 +44,18 @@ function Hooked() {
   );
 }
 
+// Keeps the state of what it hides, and ends its effects; of React 19.
+function Hideable() {
+  const [hidden, hide] = useState(false);
+  bench.hide = hide;
+  const { Activity } = React as unknown as { Activity: FC<{ mode: string; children: ReactNode }> };
+  return (
+    <Activity mode={hidden ? "hidden" : "visible"}>
+      <Hooked />
+    </Activity>
+  );
+}
+
 function Shown() {
   const children = (state: BackgroundRemovalState) => <output>{state.info?.model_version}</output>;
   return <BackgroundRemoval {...settings} {...(query.has("children") && { children })} />;
@@ -51,7 +65,8 @@ function mount() {
   const place = document.getElementById("root");
   if (!place) return;
   root = createRoot(place);
-  const shown = query.get("show") === "component" ? <Shown /> : <Hooked />;
+  const kinds: Record<string, ReactNode> = { component: <Shown />, hideable: <Hideable /> };
+  const shown = kinds[query.get("show") ?? ""] ?? <Hooked />;
   root.render(query.has("strict") ? <StrictMode>{shown}</StrictMode> : shown);
 }
 
