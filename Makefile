@@ -97,7 +97,7 @@ builder:
 docs: .venv/.dev ## regenerate docs/configuration.md, .env.example and the options in docs/api.md
 	@$(PY) -m scripts.write_docs
 
-web: .venv/.node ## check and build the page of web/ into web/dist
+web: .venv/.node ## check and build web/: the page into web/dist, the React package into build/
 	@cd web && export PATH="$(CURDIR)/.venv/bin:$$PATH" && npm ci --loglevel=error && npm run schema && npm run check && npm test && npm run build
 
 lock: .venv/.dev ## resolve the dependencies anew
@@ -111,7 +111,7 @@ lock: .venv/.dev ## resolve the dependencies anew
 		--generate-hashes --no-emit-index-url --no-header -q -o requirements-evaluate.lock
 
 clean: ## remove the environment and everything built here
-	rm -rf .venv build dist web/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv build dist web/node_modules web/package/dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	@echo "Not touched: models in $${BENTOML_HOME:-$$HOME/bentoml}, downloads in data/models, compiled models in" \
 		"$${BIREFNET_CACHE_DIR:-$$HOME/.cache/birefnet-background-removal}. make clean-all lists and removes them."
 

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from playwright.sync_api import Browser, sync_playwright
 
 from models.catalog import find
 from models.store.registered import version_of
+from tests.support.browser import LAN_NAME, find_chromium
 from tests.support.server import BOTH, NO_LIMITS, REPOSITORY, BentoServer, Serve
 
 _MODEL_FOLDER = REPOSITORY / "data" / "models"
@@ -82,6 +84,18 @@ def limited_server(serve: Serve) -> Iterator[BentoServer]:
     }
     with serve(**settings) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, headless; one for all tests."""
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(
+            executable_path=find_chromium(),
+            args=["--no-sandbox", f"--host-resolver-rules=MAP {LAN_NAME} 127.0.0.1"],
+        )
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+#: A name that the browser finds on this machine; not localhost, so without what only https has.
+LAN_NAME = "cutouts.lan"
+
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _QUIET = (
     "--headless",

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.web.conftest import LAN_NAME
+from tests.support.browser import LAN_NAME
 from tests.support.page import at, visit_page
 from tests.support.pictures import make_portrait, save
 from tests.support.server import NO_LIMITS, PREFIX, BentoServer, Serve, free_port

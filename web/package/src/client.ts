@@ -1,7 +1,8 @@
-import type { components } from "../../schema.js";
 import { RemovalError, readProblem } from "./problem.js";
+import type { components } from "./schema.js";
+import { type Answer, post } from "./transport.js";
 
-export { type Problem, RemovalError } from "./problem.js";
+export { type Problem, type ProblemFields, pauseBefore, RemovalError } from "./problem.js";
 
 type Schemas = components["schemas"];
 export type Info = Schemas["Info"];
@@ -9,20 +10,22 @@ export type Health = Schemas["Health"];
 
 /** Where the service is, and who asks. */
 export interface ClientSettings {
-  /** Address of the routes, with or without a slash at its end. */
-  baseUrl: string;
-  /** The key to send, if any; asked anew for every request. */
-  apiKey?: () => string;
+  /** Address of the routes, with or without a slash at its end; absolute outside of a browser. */
+  baseUrl?: string | undefined;
+  /** The key to send, if any; a function is asked anew for every request. */
+  apiKey?: string | (() => string | undefined) | undefined;
+  /** Further headers of every request. */
+  headers?: Record<string, string> | undefined;
 }
 
 /** How one removal is sent. */
 export interface RemoveOptions {
-  /** Fields of the form beside the picture, as in `docs/api.md`. */
-  options?: Record<string, string>;
+  /** Fields of the form beside the picture, as in `docs/api.md`; not `return_base64`. */
+  options?: Record<string, string> | undefined;
   /** Ends the request. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Told the share of the body that has been sent, 0 to 1. */
-  onUpload?: (share: number) => void;
+  onUpload?: ((share: number) => void) | undefined;
 }
 
 /** How many requests may still be sent, as the service counts them. */
@@ -33,14 +36,16 @@ export interface Pace {
   resetInS: number;
 }
 
-/** A finished picture. */
+/** A finished picture. What the service did not say, or a proxy took away, is null. */
 export interface Removal {
   /** The file exactly as the service sent it. */
   blob: Blob;
   /** The name that the service gives it. */
   fileName: string | null;
-  /** Width and height in pixels. */
+  /** Width and height of what was made, in pixels. */
   size: [number, number] | null;
+  /** Width and height of the picture that was sent, upright, as "1920x1080". */
+  originalSize: string | null;
   /** False if nothing was found that could be a subject. */
   subjectFound: boolean;
   model: string | null;
@@ -48,7 +53,7 @@ export interface Removal {
   /** From the complete body to the finished answer, in the service; milliseconds. */
   serviceMs: number | null;
   /** What sending the picture took; milliseconds. */
-  uploadMs: number;
+  uploadMs: number | null;
   pace: Pace | null;
 }
 
@@ -61,33 +66,51 @@ export interface Client {
    */
   remove(file: Blob, how?: RemoveOptions): Promise<Removal>;
   /** Every limit, format and option. @throws RemovalError */
-  info(): Promise<Info>;
+  info(signal?: AbortSignal): Promise<Info>;
   /** How the service is, also when it is unhealthy. @throws RemovalError */
-  health(): Promise<Health>;
+  health(signal?: AbortSignal): Promise<Health>;
 }
 
-/** Make a client; it keeps nothing between requests. */
-export function createClient(settings: ClientSettings): Client {
-  const base = settings.baseUrl.replace(/\/+$/, "");
+/** Make a client; it keeps nothing between requests, and needs no browser. */
+export function createClient(settings: ClientSettings = {}): Client {
+  const base = (settings.baseUrl ?? "/api/background-removal").replace(/\/+$/, "");
   const headers = (): Record<string, string> => {
-    const key = settings.apiKey?.();
-    return key ? { "X-API-Key": key } : {};
+    const { apiKey } = settings;
+    const key = typeof apiKey === "function" ? apiKey() : apiKey;
+    return { ...settings.headers, ...(key && { "X-API-Key": key }) };
   };
   return {
     remove: (file, how = {}) => send(`${base}/remove`, headers(), file, how),
-    info: () => read<Info>(`${base}/info`, headers()),
-    health: () => read<Health>(`${base}/health`, headers(), [503]),
+    info: (signal) => read<Info>(`${base}/info`, headers(), signal),
+    health: (signal) => read<Health>(`${base}/health`, headers(), signal, [503]),
   };
+}
+
+/**
+ * Refuse what the service is known to refuse, without sending it.
+ *
+ * @throws RemovalError `EMPTY_FILE` or `FILE_TOO_LARGE`, with the fields of the service's own.
+ */
+export function checkSize(file: Blob, info: Info | null): void {
+  if (file.size === 0) throw new RemovalError("EMPTY_FILE", 0, { detail: "The file is empty." });
+  const most = info?.limits?.max_file_bytes;
+  if (most === undefined || file.size <= most) return;
+  const [file_size_mb, max_size_mb] = [file.size / 2 ** 20, most / 2 ** 20];
+  const detail = `The file has ${file_size_mb.toFixed(1)} MB; the limit is ${max_size_mb.toFixed(1)} MB.`;
+  throw new RemovalError("FILE_TOO_LARGE", 0, { detail, file_size_mb, max_size_mb });
 }
 
 async function read<T>(
   url: string,
   headers: Record<string, string>,
+  signal: AbortSignal | undefined,
   also: number[] = [],
 ): Promise<T> {
-  const answer = await fetch(url, { headers, cache: "no-store" }).catch(() => {
-    throw new RemovalError("CONNECTION_LOST", 0);
-  });
+  const answer = await fetch(url, { headers, cache: "no-store", signal: signal ?? null }).catch(
+    () => {
+      throw new RemovalError(signal?.aborted ? "CANCELLED" : "CONNECTION_LOST", 0);
+    },
+  );
   const text = await answer.text().catch(() => "");
   const failure = readProblem(answer.status, text, answer.headers.get("Retry-After"));
   if (!answer.ok && !(also.includes(answer.status) && failure.code !== "NOT_OURS")) throw failure;
@@ -98,8 +121,7 @@ async function read<T>(
   }
 }
 
-// XMLHttpRequest, for `fetch` does not tell how much of a body has been sent.
-function send(
+async function send(
   url: string,
   headers: Record<string, string>,
   file: Blob,
@@ -108,43 +130,20 @@ function send(
   const form = new FormData();
   for (const [name, value] of Object.entries(options)) form.append(name, value);
   form.append("image", file);
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(new RemovalError("CANCELLED", 0));
-    const request = new XMLHttpRequest();
-    const begun = performance.now();
-    let sent = begun;
-    const abort = () => request.abort();
-    request.open("POST", url);
-    request.responseType = "blob";
-    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
-    request.upload.onprogress = (event) => {
-      if (event.lengthComputable) onUpload?.(event.loaded / event.total);
-    };
-    request.upload.onload = () => {
-      sent = performance.now();
-      onUpload?.(1);
-    };
-    request.onload = () => resolve(receive(request, sent - begun));
-    request.onerror = () => reject(new RemovalError("CONNECTION_LOST", 0));
-    request.onabort = () => reject(new RemovalError("CANCELLED", 0));
-    request.onloadend = () => signal?.removeEventListener("abort", abort);
-    signal?.addEventListener("abort", abort);
-    request.send(form);
-  });
+  return receive(await post(url, form, { headers, signal, onUpload }));
 }
 
-async function receive(request: XMLHttpRequest, uploadMs: number): Promise<Removal> {
-  const header = (name: string) => request.getResponseHeader(name);
-  const blob: Blob = request.response;
-  const isPicture = header("Content-Type")?.startsWith("image/") ?? false;
-  if (request.status !== 200 || !isPicture) {
-    throw readProblem(request.status, await blob.text(), header("Retry-After"));
+async function receive({ status, header, blob, uploadMs }: Answer): Promise<Removal> {
+  const isFile = /^(image\/|application\/zip)/.test(header("Content-Type") ?? "");
+  if (status !== 200 || !isFile) {
+    throw readProblem(status, await blob.text(), header("Retry-After"));
   }
   const size = /^(\d+)x(\d+)$/.exec(header("X-Output-Size") ?? "");
   return {
     blob,
     fileName: /filename="([^"]+)"/.exec(header("Content-Disposition") ?? "")?.[1] ?? null,
     size: size ? [Number(size[1]), Number(size[2])] : null,
+    originalSize: header("X-Original-Size"),
     subjectFound: header("X-Subject-Found") !== "false",
     model: header("X-Model-Version"),
     engine: header("X-Engine"),

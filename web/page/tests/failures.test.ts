@@ -1,6 +1,6 @@
 import { RemovalError } from "birefnet-background-removal/client";
 import { beforeAll, expect, test } from "vitest";
-import { explain, isPassing, nameFormats, RULES } from "../src/queue/failures.js";
+import { explain, nameFormats, RULES } from "../src/queue/failures.js";
 import { fittingSize } from "../src/queue/shrink.js";
 
 beforeAll(() => {
@@ -20,13 +20,6 @@ test("numbers of the service reach the person", () => {
   expect(explain(new RemovalError("FILE_TOO_LARGE", 413, sizes)).text).toContain("12.3 MB");
   const heic = { received_format: "image/heic", supported_formats: ["image/jpeg", "image/png"] };
   expect(explain(new RemovalError("INVALID_FORMAT", 400, heic)).text).toContain("HEIC");
-});
-
-test("what passes by itself is tried again, what is wrong with the picture is not", () => {
-  expect(isPassing(new RemovalError("SERVICE_BUSY", 503))).toBe(true);
-  expect(isPassing(new RemovalError("NOT_OURS", 502))).toBe(true);
-  expect(isPassing(new RemovalError("NOT_OURS", 404))).toBe(false);
-  expect(isPassing(new RemovalError("CORRUPT_IMAGE", 400))).toBe(false);
 });
 
 test("media types have the names that people know", () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { chooseNext, pauseBefore, secondsAtLimit } from "../src/queue/schedule.js";
+import { chooseNext, secondsAtLimit } from "../src/queue/schedule.js";
 import type { Picture, Stage } from "../src/store.js";
 
 const NOW = 1_000_000;
@@ -36,11 +36,6 @@ test("one that waits for its next try lets the others pass, and is waited for wh
   expect(chooseNext([later, ready], NOW, 0, 3)).toEqual({ send: ready });
   expect(chooseNext([later], NOW, 0, 3)).toEqual({ waitUntil: NOW + 900 });
   expect(chooseNext([picture(1, "done"), picture(2, "failed")], NOW, 0, 3)).toBeNull();
-});
-
-test("a wait doubles, and is never shorter than the service says", () => {
-  expect([0, 1, 2].map((tries) => pauseBefore(tries, null))).toEqual([1, 2, 4]);
-  expect([pauseBefore(2, 7), pauseBefore(2, 1)]).toEqual([7, 4]);
 });
 
 test("a hundred pictures at thirty a minute take more than three minutes", () => {

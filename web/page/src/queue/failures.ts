@@ -15,13 +15,12 @@ export interface Failure {
 interface Rule {
   text: StringKey;
   cures: readonly Cure[];
-  /** Tried again by itself, at most `MAX_TRIES` times. */
-  again?: boolean;
 }
 
+/** So often is tried again by itself what passes. */
 export const MAX_TRIES = 3;
 
-const again = (text: StringKey): Rule => ({ text, cures: ["retry"], again: true });
+const again = (text: StringKey): Rule => ({ text, cures: ["retry"] });
 const odd: Rule = { text: "errTheirs", cures: ["retry", "other"] };
 
 /** Every code that the service can answer a removal with, and the three of this page itself. */
@@ -65,23 +64,19 @@ export const RULES: Readonly<Record<string, Rule>> = {
   CANNOT_SHRINK: { text: "errShrink", cures: ["other"] },
 };
 
-/** Whether the same picture may be sent again by itself. */
-export const isPassing = (error: RemovalError): boolean =>
-  RULES[error.code]?.again === true || (error.code === "NOT_OURS" && error.status >= 502);
-
 /** A failure in words. */
 export function explain(error: RemovalError): Failure {
   const rule = RULES[error.code] ?? odd;
-  const { problem } = error;
-  const got = problem.received_format;
-  const supported = problem.supported_formats;
+  const { fields } = error;
+  const got = fields.received_format;
+  const supported = fields.supported_formats;
   const slots = {
-    mb: show(problem.file_size_mb),
-    max: show(problem.max_size_mb),
-    min: smallestSide(problem.min_resolution),
+    mb: show(fields.file_size_mb),
+    max: show(fields.max_size_mb),
+    min: smallestSide(fields.min_resolution),
     got: typeof got === "string" && got !== "unknown" ? ` (${got})` : "",
     formats: Array.isArray(supported) ? nameFormats(supported.map(String)) : "JPEG, PNG",
-    detail: typeof problem.detail === "string" ? problem.detail : "",
+    detail: typeof fields.detail === "string" ? fields.detail : "",
     status: error.status,
     host: location.host,
   };
@@ -105,10 +100,10 @@ export function nameFormats(mediaTypes: readonly string[]): string {
 }
 
 const isHeic = (error: RemovalError): boolean =>
-  error.code === "INVALID_FORMAT" && /hei[cf]/.test(String(error.problem.received_format));
+  error.code === "INVALID_FORMAT" && /hei[cf]/.test(String(error.fields.received_format));
 
 const hasTooManyPixels = (error: RemovalError): boolean =>
-  error.code === "IMAGE_BOMB" && "megapixels" in error.problem;
+  error.code === "IMAGE_BOMB" && "megapixels" in error.fields;
 
 const show = (value: unknown): string => (typeof value === "number" ? value.toFixed(1) : "?");
 

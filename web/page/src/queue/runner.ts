@@ -1,8 +1,13 @@
-import { type Removal, RemovalError } from "birefnet-background-removal/client";
+import {
+  checkSize,
+  pauseBefore,
+  type Removal,
+  RemovalError,
+} from "birefnet-background-removal/client";
 import { announce, client, find, get, type Picture, set, update } from "../store.js";
 import { inWords, say } from "../strings.js";
-import { explain, isPassing, MAX_TRIES } from "./failures.js";
-import { chooseNext, pauseBefore } from "./schedule.js";
+import { explain, MAX_TRIES } from "./failures.js";
+import { chooseNext } from "./schedule.js";
 import { shrink } from "./shrink.js";
 import { makeThumb } from "./thumbs.js";
 import { askHealth } from "./watch.js";
@@ -55,7 +60,7 @@ async function run(picture: Picture): Promise<void> {
   requests.set(id, stop);
   update(id, { stage: "uploading", sent: 0, failure: null });
   try {
-    checkSize(picture.file);
+    checkSize(picture.file, get().service.info);
     const { model } = get();
     const removal = await client.remove(picture.file, {
       signal: stop.signal,
@@ -72,19 +77,10 @@ async function run(picture: Picture): Promise<void> {
   }
 }
 
-// The same error as the service's, without sending what it is known to refuse.
-function checkSize(file: File): void {
-  const most = get().service.info?.limits.max_file_bytes;
-  if (file.size === 0) throw new RemovalError("EMPTY_FILE", 0);
-  if (most === undefined || file.size <= most) return;
-  const sizes = { file_size_mb: file.size / 2 ** 20, max_size_mb: most / 2 ** 20 };
-  throw new RemovalError("FILE_TOO_LARGE", 0, sizes);
-}
-
 function finish({ id }: Picture, removal: Removal): void {
   if (!find(id)) return;
   const { blob, model, engine, subjectFound, uploadMs, serviceMs, pace } = removal;
-  const took = { upload: uploadMs, service: serviceMs ?? 0, drawn: null };
+  const took = { upload: uploadMs ?? 0, service: serviceMs ?? 0, drawn: null };
   const receivedAt = performance.now();
   const url = URL.createObjectURL(blob);
   const told = { model: model ?? "?", engine: engine ?? "?" };
@@ -101,7 +97,7 @@ function stumble(id: number, error: RemovalError): void {
     return update(id, { stage: "queued", sent: 0 });
   }
   if (error.code === "CONNECTION_LOST") void askHealth();
-  if (isPassing(error) && picture.tries < MAX_TRIES) {
+  if (error.isPassing && picture.tries < MAX_TRIES) {
     const seconds = pauseBefore(picture.tries, error.retryAfterS);
     const notBefore = Date.now() + seconds * 1000;
     return update(id, { stage: "queued", sent: 0, tries: picture.tries + 1, notBefore });

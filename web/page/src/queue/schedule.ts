@@ -30,10 +30,6 @@ export function chooseNext(
   return { waitUntil: Math.min(...queued.map((one) => one.notBefore)) };
 }
 
-/** Seconds until a picture of this try is sent again: 1, 2, 4, or longer if the service says so. */
-export const pauseBefore = (tries: number, retryAfterS: number | null): number =>
-  Math.max(2 ** tries, retryAfterS ?? 0);
-
 /** Seconds that so many pictures take at a limit per minute, beyond the pause there is now. */
 export const secondsAtLimit = (queued: number, perMinute: number | null): number =>
   perMinute ? (Math.max(0, queued - 1) / perMinute) * 60 : 0;
