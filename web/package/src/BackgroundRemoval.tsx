@@ -3,6 +3,7 @@
 import {
   type ChangeEvent,
   type FC,
+  type MouseEvent,
   type ReactNode,
   type RefObject,
   useId,
@@ -76,7 +77,6 @@ export const BackgroundRemoval: FC<BackgroundRemovalProps> = (props) => {
   const words = { ...ENGLISH, ...labels };
   const choose = ({ target }: ChangeEvent<HTMLInputElement>) => {
     const file = target.files?.[0];
-    target.value = ""; // the same file may be chosen again
     if (file) void state.removeBackground(file);
   };
   return (
@@ -90,12 +90,18 @@ export const BackgroundRemoval: FC<BackgroundRemovalProps> = (props) => {
         id={id}
         type="file"
         accept={accept}
+        onClick={forget}
         onChange={choose}
       />
       <Progress state={state} words={words} input={input} />
       {children ? children(state) : <Pictures state={state} words={words} />}
     </div>
   );
+};
+
+// So that the same file may be chosen again; until then its name stays to be read.
+const forget = ({ currentTarget }: MouseEvent<HTMLInputElement>) => {
+  currentTarget.value = "";
 };
 
 interface PartProps {
