@@ -60,7 +60,7 @@ def test_a_photo_of_48_megapixels_is_made_to_fit(
     with at(fake_server, browser) as visit:
         visit.give(("phone.jpg", large_jpeg(8064, 6048)))
         visit.wait_failed("RESOLUTION_TOO_LARGE")
-        visit.button("Make it fit").click()
+        visit.button("Make it fit (as a JPEG)").click()
         visit.wait_done(1, within_ms=60_000)
         _, data = visit.take(visit.button("Download").click)
     assert Image.open(io.BytesIO(data)).size == (5760, 4320)
@@ -74,9 +74,9 @@ def test_a_file_over_the_limit_is_not_sent_before_it_fits(serve: Serve, browser:
     ):
         visit.give(("noise.png", noise))
         box = visit.wait_failed("FILE_TOO_LARGE")
-        expect(box).to_contain_text("2.3 MB; the limit is 1.0 MB")
+        expect(box).to_contain_text("2.4 MB; the limit is 1.0 MB")
         assert visit.answers == []
-        visit.button("Make it fit").click()
+        visit.button("Make it fit (as a JPEG)").click()
         visit.wait_done(1)
         assert visit.answers == [200]
 
@@ -199,6 +199,35 @@ def test_a_key_that_is_wanted_is_asked_for_and_stays_in_the_tab(
         visit.wait_done(1)
         kept = "JSON.stringify([localStorage, sessionStorage, document.cookie, location.href])"
         assert "bgr_" not in visit.page.evaluate(kept)
+
+
+def test_a_folder_is_told_from_a_connection_that_broke(
+    fake_server: BentoServer, browser: Browser, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone.png"
+    gone.write_bytes(PORTRAIT)
+    with at(fake_server, browser) as visit:
+        visit.page.evaluate("() => { globalThis.reloaded = false }")
+        visit.page.route("**/remove", lambda route: route.abort())
+        visit.page.set_input_files("input[type=file]", gone)
+        gone.unlink()
+        visit.wait_failed("UNREADABLE", within_ms=20_000)
+        visit.page.unroute("**/remove")
+        assert_usable(visit)
+
+
+def test_thousands_of_files_that_are_refused_at_once_are_all_refused(
+    fake_server: BentoServer, browser: Browser
+) -> None:
+    with at(fake_server, browser) as visit:
+        add = """() => {
+          const data = new DataTransfer();
+          for (let i = 0; i < 3000; i += 1) data.items.add(new File([], `${i}.png`));
+          dispatchEvent(new ClipboardEvent("paste", {clipboardData: data, bubbles: true}));
+        }"""
+        visit.page.evaluate(add)
+        expect(visit.page.get_by_text("0 of 3000 done, 3000 failed")).to_be_visible(timeout=90_000)
+        assert visit.answers == []
 
 
 @pytest.mark.full

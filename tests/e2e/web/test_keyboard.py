@@ -196,7 +196,7 @@ def test_a_picture_is_made_to_fit(visit: Visit) -> None:
     tall = Image.new("RGB", (1000, 8000), (200, 255, 180))
     visit.give(("tall.png", save(tall, "PNG")))
     visit.wait_failed("RESOLUTION_TOO_LARGE")
-    tab_to(visit, "Make it fit")
+    tab_to(visit, "Make it fit (as a JPEG)")
     visit.press("Space")
     visit.wait_done(1, within_ms=30_000)
 
@@ -213,3 +213,17 @@ def test_a_colour_an_appearance_and_a_key_are_chosen(three: Visit) -> None:
     three.page.keyboard.type("some-key")
     three.press("Enter")
     expect(three.page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_what_is_taken_off_comes_back_and_the_focus_stays_on_the_page(three: Visit) -> None:
+    three.page.locator("[data-open][aria-current=true]").focus()
+    three.press("Delete")
+    three.wait_done(2)
+    assert three.page.evaluate("document.activeElement.dataset.open") == "2"
+    tab_to(three, "Undo", most=80)
+    three.press("Enter")
+    three.wait_done(3)
+    assert opened(three) == "a.png"
+    tab_to(three, "Clear the list", most=80)
+    three.press("Enter")
+    expect(three.button("Choose pictures")).to_be_focused()

@@ -30,6 +30,8 @@ export interface RemoveOptions {
 
 /** How many requests may still be sent, as the service counts them. */
 export interface Pace {
+  /** Requests a minute that this caller may send. */
+  limit: number | null;
   /** Requests that are left now. */
   remaining: number;
   /** Seconds until one more is. */
@@ -159,7 +161,8 @@ function readPace(header: (name: string) => string | null): Pace | null {
   const reset = readNumber(header("X-RateLimit-Reset"));
   if (remaining === null || reset === null) return null;
   const now = Date.parse(header("Date") ?? "") || Date.now();
-  return { remaining, resetInS: Math.max(0, reset - now / 1000) };
+  const limit = readNumber(header("X-RateLimit-Limit"));
+  return { limit, remaining, resetInS: Math.max(0, reset - now / 1000) };
 }
 
 function readNumber(text: string | null): number | null {

@@ -1,6 +1,6 @@
 import { Component, type ReactNode, useEffect } from "react";
 import { onAction } from "./keys.js";
-import { Announcer } from "./panels/Announcer.js";
+import { Announcer, Toast } from "./panels/Announcer.js";
 import { Banners } from "./panels/Banners.js";
 import { DropAndPaste, Privacy, Welcome } from "./panels/Chooser.js";
 import { Dialogs } from "./panels/Dialogs.js";
@@ -9,6 +9,7 @@ import { List } from "./panels/List.js";
 import { Open } from "./panels/Open.js";
 import css from "./panels/panels.module.css";
 import { Toolbar } from "./panels/Toolbar.js";
+import { useFocusKept } from "./panels/useFocusKept.js";
 import { get, set, usePage } from "./store.js";
 import { say } from "./strings.js";
 
@@ -19,6 +20,7 @@ export function App() {
     document.documentElement.dataset.theme = theme;
   }, [theme]);
   useEffect(() => onAction("compare", turnView), []);
+  useFocusKept();
   return (
     <Guard>
       <Header />
@@ -29,6 +31,7 @@ export function App() {
       <Privacy />
       <DropAndPaste />
       <Dialogs />
+      <Toast />
       <Announcer />
     </Guard>
   );

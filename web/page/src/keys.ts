@@ -99,6 +99,7 @@ export function listen(hasSingleKeys: () => boolean): void {
     const detail = key.action === "pan" ? PAN[name] : key.action === "original" ? true : undefined;
     if (act(key.action, detail as never)) event.preventDefault();
   });
+  addEventListener("blur", () => act("original", false)); // its key comes up elsewhere
   addEventListener("keyup", (event) => {
     if (event.key.toLowerCase() === "o") act("original", false);
   });

@@ -15,8 +15,8 @@ export interface Cutout {
   model: string;
   engine: string;
   subjectFound: boolean;
-  /** Milliseconds: sending, in the service, and until it was on the screen (null until then). */
-  took: { upload: number; service: number; drawn: number | null };
+  /** Milliseconds: sending and receiving, in the service, and drawing (null until it was). */
+  took: { wire: number; service: number; drawn: number | null };
   /** When the answer was there, by `performance.now()`. */
   receivedAt: number;
 }
@@ -67,8 +67,12 @@ export interface PageState {
   dialog: Dialog;
   theme: Theme;
   singleKeys: boolean;
-  /** The newest thing for a screen reader, with a number so that the same words count anew. */
-  said: { n: number; text: string };
+  /** Pictures a minute that the service takes of this caller, as its answers say. */
+  limit: number | null;
+  /** The list before the last pictures were taken off it, for as long as that can be undone. */
+  undo: { pictures: readonly Picture[]; openId: number | null } | null;
+  /** The newest message, numbered so that the same words count anew, and whether all may see it. */
+  said: { n: number; text: string; isShown: boolean };
 }
 
 const first: PageState = {
@@ -84,7 +88,9 @@ const first: PageState = {
   dialog: null,
   theme: recall("theme", ["system", "light", "dark"]),
   singleKeys: recall("singleKeys", ["on", "off"]) === "on",
-  said: { n: 0, text: "" },
+  limit: null,
+  undo: null,
+  said: { n: 0, text: "", isShown: false },
 };
 
 export const page = createStore<PageState>(() => first);
@@ -112,9 +118,9 @@ export function update(id: number, change: Partial<Picture>): void {
   }));
 }
 
-/** Tell a screen reader. */
-export function announce(text: string): void {
-  set(({ said }) => ({ said: { n: said.n + 1, text } }));
+/** Tell a screen reader; what is not to be seen anywhere else is shown to everybody. */
+export function announce(text: string, isShown = false): void {
+  set(({ said }) => ({ said: { n: said.n + 1, text, isShown } }));
 }
 
 export function chooseTheme(theme: Theme): void {

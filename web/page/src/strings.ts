@@ -1,4 +1,4 @@
-/** Every text of the page. Another language is another table of this type: docs/translating.md. */
+/** Every text of the page. Another language is another table of this type. */
 
 const english = {
   title: "Background removal",
@@ -20,7 +20,8 @@ const english = {
   degraded: "The service runs, but with less than was asked for:",
   unhealthy: "The service is not ready:",
   lightModel: "A light model is at work ({model}). For finer edges, serve BiRefNet with:",
-  down: "The service does not answer. Asking again in {n} s.",
+  down: "The service does not answer.",
+  downFor: "Asking again in {n} s.",
   askNow: "Ask now",
   modelChoice: "Model",
 
@@ -32,6 +33,7 @@ const english = {
   done: "Done",
   failed: "Failed",
   pausedRetry: "Trying again in {n} s",
+  pausedFor: "Going on in {left}",
   nothingFound: "No subject was found in this picture.",
   counts: "{done} of {all} done",
   countsFailed: "{n} failed",
@@ -43,7 +45,13 @@ const english = {
   retryFailed: "Try the failed ones again",
   cancel: "Cancel",
   takeOff: "Take off the list",
-  fit: "Make it fit",
+  undo: "Undo",
+  takenOff: {
+    one: "{n} picture was taken off the list",
+    other: "{n} pictures were taken off the list",
+  },
+  hide: "Hide",
+  fit: "Make it fit (as a JPEG)",
   otherFile: "Choose another picture",
   enterKey: "Enter a key",
   details: "Number for the operator of the service: {id}",
@@ -62,7 +70,7 @@ const english = {
   zoomFit: "Fit",
   zoomIs: "{percent} %",
   stage: "Picture. Arrow keys with Alt move it, plus and minus zoom.",
-  took: "{total} ms: sending {upload}, service {service}, drawing {drawn}",
+  took: "{total} ms: service {service}, sending and receiving {wire}, drawing {drawn}",
 
   backgroundGroup: "Background",
   bgNone: "Transparent",
@@ -106,7 +114,7 @@ const english = {
   keyCopy: "Copy the result",
   keyNext: "Next picture",
   keyPrevious: "Previous picture",
-  keyCompare: "Half and half, cutout, original in turn",
+  keyCompare: "Half and half, original, cutout in turn",
   keyOriginal: "Show the original while held",
   keyZoomIn: "Zoom in",
   keyZoomOut: "Zoom out",
@@ -126,6 +134,9 @@ const english = {
   errSmall: "The picture is too small: at least {min} pixels a side are needed.",
   errCorrupt: "The file is damaged, or not a picture. Export it again.",
   errEmpty: "The file is empty.",
+  errUnreadable: "The browser cannot read this file any more. Has it been moved or changed?",
+  errSave: "This browser could not make the file. Download it transparent.",
+  errZip: "This browser could not make the ZIP. Download the pictures one by one.",
   errBomb: "The file is packed too tightly to be opened safely. Save it as JPEG first.",
   errRate: "Too many pictures for this service's limit.",
   errBusy: "The service is busy.",
@@ -150,6 +161,7 @@ const english = {
   saidDone: { one: "{n} picture is done", other: "{n} pictures are done" },
   saidFailed: "{name}: {reason}",
   saidNothing: "There was no picture in what was dropped or pasted.",
+  saidFolder: "Folders cannot be dropped here; drop the pictures in them.",
   minutes: { one: "{n} minute", other: "{n} minutes" },
   seconds: { one: "{n} second", other: "{n} seconds" },
 } as const;

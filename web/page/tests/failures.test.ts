@@ -17,8 +17,12 @@ test("every failure says something, names no empty slot, and offers a way out", 
 
 test("numbers of the service reach the person", () => {
   const sizes = { file_size_mb: 12.34, max_size_mb: 10 };
-  expect(explain(new RemovalError("FILE_TOO_LARGE", 413, sizes)).text).toContain("12.3 MB");
-  const heic = { received_format: "image/heic", supported_formats: ["image/jpeg", "image/png"] };
+  expect(explain(new RemovalError("FILE_TOO_LARGE", 413, sizes)).text).toContain("12.4 MB");
+  const formats = { received_format: "image/jpeg", supported_formats: ["JPEG", "PNG"] };
+  expect(explain(new RemovalError("INVALID_FORMAT", 400, formats)).text).toBe(
+    "The service does not take this kind of file. It takes JPEG, PNG.",
+  );
+  const heic = { ...formats, received_format: "image/heic" };
   expect(explain(new RemovalError("INVALID_FORMAT", 400, heic)).text).toContain("HEIC");
 });
 

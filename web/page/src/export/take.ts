@@ -37,13 +37,13 @@ export const canCopy = (): boolean => "clipboard" in navigator && "ClipboardItem
 
 /** Copy one picture as it is shown. */
 export async function copy(picture: Finished): Promise<void> {
-  if (!canCopy()) return announce(say("noCopy"));
+  if (!canCopy()) return announce(say("noCopy"), true);
   const { background, colour } = get();
   try {
     const png = resultOf(picture, background, colour);
     await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
-    announce(say("copied"));
+    announce(say("copied"), true);
   } catch {
-    announce(say("copyFailed"));
+    announce(say("copyFailed"), true);
   }
 }

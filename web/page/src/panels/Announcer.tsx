@@ -1,7 +1,9 @@
 import { useEffect, useRef, useState } from "react";
 import { isFinished } from "../export/result.js";
+import { undoTakeOff } from "../queue/runner.js";
 import { usePage } from "../store.js";
 import { say } from "../strings.js";
+import css from "./panels.module.css";
 
 const AT_MOST_EVERY_MS = 2000;
 
@@ -9,21 +11,49 @@ const AT_MOST_EVERY_MS = 2000;
 export function Announcer() {
   const said = usePage((state) => state.said);
   const done = usePage((state) => state.pictures.filter(isFinished).length);
-  const [text, setText] = useState("");
+  const [now, setNow] = useState({ key: "", text: "" });
   const last = useRef(0);
-  useEffect(() => setText(said.text), [said]);
+  const before = useRef(0);
+  useEffect(() => setNow({ key: `said ${said.n}`, text: said.text }), [said]);
   useEffect(() => {
-    if (done === 0) return;
+    const isMore = done > before.current;
+    before.current = done;
+    if (!isMore) return;
     const wait = Math.max(0, last.current + AT_MOST_EVERY_MS - Date.now());
     const timer = setTimeout(() => {
       last.current = Date.now();
-      setText(say("saidDone", { n: done }));
+      setNow({ key: `done ${done}`, text: say("saidDone", { n: done }) });
     }, wait);
     return () => clearTimeout(timer);
   }, [done]);
   return (
     <p className="hidden" role="status" data-said>
-      {text}
+      <span key={now.key}>{now.text}</span>
     </p>
+  );
+}
+
+const SHOWN_MS = 4000;
+
+/** Shows for some seconds what nothing else on the page shows, and how to undo what can be. */
+export function Toast() {
+  const said = usePage((state) => state.said);
+  const canUndo = usePage((state) => state.undo !== null);
+  const [isOver, setOver] = useState(true);
+  useEffect(() => {
+    setOver(!said.isShown);
+    const timer = setTimeout(() => setOver(true), SHOWN_MS);
+    return () => clearTimeout(timer);
+  }, [said]);
+  if (isOver && !canUndo) return null;
+  return (
+    <div className={css.toast} data-toast>
+      <span aria-hidden="true">{said.text}</span>
+      {canUndo && (
+        <button type="button" onClick={undoTakeOff}>
+          {say("undo")}
+        </button>
+      )}
+    </div>
   );
 }

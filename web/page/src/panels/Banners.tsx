@@ -1,4 +1,6 @@
+import { useState } from "react";
 import { askHealth } from "../queue/watch.js";
+import { recall, remember } from "../remembered.js";
 import { usePage } from "../store.js";
 import { say } from "../strings.js";
 import css from "./panels.module.css";
@@ -9,26 +11,45 @@ export function Banners() {
   const { health, downUntil } = usePage((state) => state.service);
   if (downUntil !== null) return <Down until={downUntil} />;
   if (!health) return null;
-  const isLight = !health.architecture.startsWith("BiRefNet") && health.device === "cpu";
+  const reasons = health.reasons.filter((reason) => reason !== ONLY_LIGHT);
   return (
     <>
-      {health.status !== "healthy" && (
+      {reasons.length > 0 && (
         <section className={css.banner} role="status" data-banner={health.status}>
-          <p>{say(health.status)}</p>
+          <p>{say(health.status === "unhealthy" ? "unhealthy" : "degraded")}</p>
           <ul>
-            {health.reasons.map((reason) => (
+            {reasons.map((reason) => (
               <li key={reason}>{reason}</li>
             ))}
           </ul>
         </section>
       )}
-      {isLight && (
-        <p className={css.hint} data-banner="light">
-          {say("lightModel", { model: health.model })}{" "}
-          <code>make serve BIREFNET_MODEL=BiRefNet-general-lite</code>
-        </p>
-      )}
+      {!health.architecture.startsWith("BiRefNet") && <LightModel model={health.model} />}
     </>
+  );
+}
+
+// The service's own words; the hint below says the same, with what to do.
+const ONLY_LIGHT = "only a light model is registered";
+
+function LightModel({ model }: { model: string }) {
+  const [isHidden, setHidden] = useState(
+    () => recall("lightModel", ["shown", "hidden"]) === "hidden",
+  );
+  if (isHidden) return null;
+  const hide = () => {
+    remember("lightModel", "hidden");
+    setHidden(true);
+  };
+  return (
+    <section className={css.hint} aria-label={say("servesTitle")} data-banner="light">
+      <p>
+        {say("lightModel", { model })} <code>make serve BIREFNET_MODEL=BiRefNet-general-lite</code>
+      </p>
+      <button type="button" onClick={hide}>
+        {say("hide")}
+      </button>
+    </section>
   );
 }
 
@@ -36,9 +57,8 @@ function Down({ until }: { until: number }) {
   const n = useSecondsUntil(until);
   return (
     <section className={css.banner} data-banner="down">
-      <p role="alert" aria-atomic="true">
-        {say("down", { n })}
-      </p>
+      <p role="alert">{say("down")}</p>
+      <p>{say("downFor", { n })}</p>
       <button type="button" onClick={() => void askHealth()}>
         {say("askNow")}
       </button>

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "react";
 import { onAction } from "../keys.js";
 import { nameFormats } from "../queue/failures.js";
 import { add } from "../queue/runner.js";
-import { usePage } from "../store.js";
+import { announce, usePage } from "../store.js";
 import { say } from "../strings.js";
 import css from "./panels.module.css";
 import { SAMPLES } from "./samples.js";
@@ -17,6 +17,7 @@ export function ChooseButton({ label, isFirst = false }: { label: string; isFirs
       <button
         type="button"
         className={isFirst ? css.primary : undefined}
+        data-first={isFirst || undefined}
         onClick={() => input.current?.click()}
       >
         {label}
@@ -104,7 +105,10 @@ export function DropAndPaste() {
       setOver(false);
       if (!hasFiles(event)) return;
       event.preventDefault(); // else the browser would open the file in place of the page
-      add([...(event.dataTransfer?.files ?? [])]);
+      const items = [...(event.dataTransfer?.items ?? [])];
+      const folders = items.map((item) => item.webkitGetAsEntry()?.isDirectory ?? false);
+      add([...(event.dataTransfer?.files ?? [])].filter((_, i) => !folders[i]));
+      if (folders.includes(true)) announce(say("saidFolder"), true);
     };
     const paste = (event: ClipboardEvent) => {
       const files = [...(event.clipboardData?.files ?? [])];

@@ -1,6 +1,6 @@
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { KEYS, onAction } from "../keys.js";
-import { retryFailed } from "../queue/runner.js";
+import { changeKey } from "../queue/runner.js";
 import { chooseTheme, get, set, switchSingleKeys, type Theme, usePage } from "../store.js";
 import { type StringKey, say } from "../strings.js";
 import css from "./panels.module.css";
@@ -97,14 +97,12 @@ function Settings() {
   );
 }
 
-const ABOUT_KEYS = ["API_KEY_REQUIRED", "INVALID_API_KEY", "CONFLICTING_API_KEYS", "ACCESS_DENIED"];
-
 function ApiKey() {
   const [draft, setDraft] = useState(get().apiKey);
   const use = (apiKey: string) => {
     setDraft(apiKey);
-    set({ apiKey, dialog: null });
-    if (apiKey) retryFailed(ABOUT_KEYS);
+    changeKey(apiKey);
+    close();
   };
   return (
     <form

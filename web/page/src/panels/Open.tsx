@@ -26,9 +26,11 @@ export function Open({ picture }: { picture: Picture }) {
         {!failure && !isFinished(picture) && (
           <p>
             <State picture={picture} />{" "}
-            <button type="button" onClick={() => cancel(id)}>
-              {say("cancel")}
-            </button>
+            {stage !== "shrinking" && (
+              <button type="button" onClick={() => cancel(id)}>
+                {say("cancel")}
+              </button>
+            )}
           </p>
         )}
         {isFinished(picture) && <Result picture={picture} />}
@@ -65,7 +67,7 @@ function Result({ picture }: { picture: Finished }) {
   const { cutout } = picture;
   const background = usePage((state) => state.background);
   const save = (plain: boolean) =>
-    void download(picture, plain).catch(() => announce(say("errShrink")));
+    void download(picture, plain).catch(() => announce(say("errSave"), true));
   useEffect(() => onAction("download", () => save(false)));
   useEffect(() => onAction("copy", () => void copy(picture)));
   return (
@@ -92,16 +94,16 @@ function Result({ picture }: { picture: Finished }) {
 }
 
 function Facts({ picture: { cutout } }: { picture: Finished }) {
-  const { upload, service, drawn } = cutout.took;
+  const { wire, service, drawn } = cutout.took;
   const ms = (value: number) => Math.round(value).toLocaleString("en");
-  const total = ms(upload + service + (drawn ?? 0));
+  const total = ms(wire + service + (drawn ?? 0));
   return (
     <p className={css.muted} data-facts>
       {say("serves", { model: cutout.model, engine: cutout.engine })}
       <br />
       {say("took", {
         total,
-        upload: ms(upload),
+        wire: ms(wire),
         service: ms(service),
         drawn: drawn === null ? "…" : ms(drawn),
       })}

@@ -4,7 +4,7 @@ import { downloadAll } from "../export/take.js";
 import { onAction } from "../keys.js";
 import { retryFailed, takeOff } from "../queue/runner.js";
 import { secondsAtLimit } from "../queue/schedule.js";
-import { get, set, usePage } from "../store.js";
+import { announce, get, set, usePage } from "../store.js";
 import { inWords, say } from "../strings.js";
 import { ChooseButton } from "./Chooser.js";
 import css from "./panels.module.css";
@@ -15,11 +15,12 @@ export function Toolbar() {
   const pictures = usePage((state) => state.pictures);
   const done = pictures.filter(isFinished).length;
   const failed = pictures.filter((one) => one.stage === "failed").length;
+  const retriable = pictures.filter((one) => one.failure?.cures.includes("retry")).length;
   return (
     <div className={css.toolbar}>
       <ChooseButton label={say("add")} />
       {done > 1 && <DownloadAll />}
-      {failed > 1 && (
+      {retriable > 1 && (
         <button type="button" onClick={() => retryFailed()}>
           {say("retryFailed")}
         </button>
@@ -41,7 +42,9 @@ function DownloadAll() {
   const [isPacking, setPacking] = useState(false);
   const pack = () => {
     setPacking(true);
-    void downloadAll().finally(() => setPacking(false));
+    void downloadAll()
+      .catch(() => announce(say("errZip"), true))
+      .finally(() => setPacking(false));
   };
   useEffect(() => onAction("zip", pack));
   return (
@@ -74,7 +77,9 @@ function ModelChoice() {
 function Pace() {
   const pausedUntil = usePage((state) => state.pausedUntil);
   const queued = usePage((state) => state.pictures.filter((one) => one.stage === "queued").length);
-  const limit = usePage((state) => state.service.info?.rate_limits.per_minute ?? null);
+  const limit = usePage(
+    (state) => state.limit ?? state.service.info?.rate_limits.per_minute ?? null,
+  );
   const n = useSecondsUntil(pausedUntil);
   if (n < 1 || queued === 0 || (queued < 3 && n < 3)) return null;
   const left = inWords(n + secondsAtLimit(queued, limit));

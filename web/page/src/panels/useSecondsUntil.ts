@@ -7,7 +7,11 @@ export function useSecondsUntil(until: number): number {
   // biome-ignore lint/correctness/useExhaustiveDependencies: `left` is of this `until`
   useEffect(() => {
     setSeconds(left());
-    const timer = setInterval(() => setSeconds(left()), 500);
+    if (left() === 0) return;
+    const timer = setInterval(() => {
+      setSeconds(left());
+      if (left() === 0) clearInterval(timer);
+    }, 500);
     return () => clearInterval(timer);
   }, [until]);
   return seconds;

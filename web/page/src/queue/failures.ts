@@ -23,7 +23,7 @@ export const MAX_TRIES = 3;
 const again = (text: StringKey): Rule => ({ text, cures: ["retry"] });
 const odd: Rule = { text: "errTheirs", cures: ["retry", "other"] };
 
-/** Every code that the service can answer a removal with, and the three of this page itself. */
+/** Every code that the service can answer a removal with, and those of this page itself. */
 export const RULES: Readonly<Record<string, Rule>> = {
   INVALID_FORMAT: { text: "errFormat", cures: ["other"] },
   INVALID_IMAGE: { text: "errCorrupt", cures: ["other"] },
@@ -31,7 +31,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   EMPTY_FILE: { text: "errEmpty", cures: ["other"] },
   ANIMATED_IMAGE: { text: "errAnimated", cures: ["other"] },
   FILE_TOO_LARGE: { text: "errBig", cures: ["fit", "other"] },
-  BODY_TOO_LARGE: { text: "errNotOurs", cures: ["fit", "other"] },
+  BODY_TOO_LARGE: { text: "errRequest", cures: ["other"] },
   RESOLUTION_TOO_LARGE: { text: "errPixels", cures: ["fit", "other"] },
   RESOLUTION_TOO_SMALL: { text: "errSmall", cures: ["other"] },
   IMAGE_BOMB: { text: "errBomb", cures: ["fit", "other"] },
@@ -42,7 +42,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   GPU_MEMORY_EXHAUSTED: again("errBusy"),
   MEMORY_EXHAUSTED: again("errBusy"),
   SHUTTING_DOWN: again("errStopping"),
-  PROCESSING_TIMEOUT: { text: "errLate", cures: ["fit", "retry"] },
+  PROCESSING_TIMEOUT: { text: "errLate", cures: ["retry", "other"] },
   UPLOAD_TIMEOUT: again("errUpload"),
   API_KEY_REQUIRED: { text: "errKeyNeeded", cures: ["key"] },
   INVALID_API_KEY: { text: "errKeyWrong", cures: ["key"] },
@@ -61,6 +61,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   CONNECTION_LOST: again("errLost"),
   NOT_OURS: { text: "errNotOurs", cures: ["retry"] },
   CANCELLED: { text: "errCancelled", cures: ["retry"] },
+  UNREADABLE: { text: "errUnreadable", cures: ["other"] },
   CANNOT_SHRINK: { text: "errShrink", cures: ["other"] },
 };
 
@@ -68,14 +69,14 @@ export const RULES: Readonly<Record<string, Rule>> = {
 export function explain(error: RemovalError): Failure {
   const rule = RULES[error.code] ?? odd;
   const { fields } = error;
-  const got = fields.received_format;
-  const supported = fields.supported_formats;
+  const supported = listOf(fields.supported_formats);
+  const got = nameFormats([String(fields.received_format)]);
   const slots = {
-    mb: show(fields.file_size_mb),
-    max: show(fields.max_size_mb),
+    mb: show(fields.file_size_mb, Math.ceil),
+    max: show(fields.max_size_mb, Math.floor),
     min: smallestSide(fields.min_resolution),
-    got: typeof got === "string" && got !== "unknown" ? ` (${got})` : "",
-    formats: Array.isArray(supported) ? nameFormats(supported.map(String)) : "JPEG, PNG",
+    got: got && !supported.includes(got) ? ` (${got})` : "",
+    formats: supported.join(", "),
     detail: typeof fields.detail === "string" ? fields.detail : "",
     status: error.status,
     host: location.host,
@@ -105,6 +106,10 @@ const isHeic = (error: RemovalError): boolean =>
 const hasTooManyPixels = (error: RemovalError): boolean =>
   error.code === "IMAGE_BOMB" && "megapixels" in error.fields;
 
-const show = (value: unknown): string => (typeof value === "number" ? value.toFixed(1) : "?");
+const listOf = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : []);
+
+// To a tenth, so that what is over a limit never looks like the limit.
+const show = (value: unknown, round: (value: number) => number): string =>
+  typeof value === "number" ? (round(value * 10) / 10).toFixed(1) : "?";
 
 const smallestSide = (resolution: unknown): string => String(resolution ?? "?").split("x")[0] ?? "";

@@ -18,7 +18,7 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 
 /** Put files on the list; the first one is opened if none is. */
 export function add(files: readonly File[]): void {
-  if (files.length === 0) return announce(say("saidNothing"));
+  if (files.length === 0) return announce(say("saidNothing"), true);
   const pictures = files.map(prepare);
   for (const { id } of pictures) performance.mark(`given:${id}`);
   set((state) => ({
@@ -41,17 +41,18 @@ function prepare(file: File): Picture {
 /** Start what may start now; call it whenever that may have changed. */
 export function pump(): void {
   clearTimeout(timer);
-  const { pictures, pausedUntil, service } = get();
-  if (service.downUntil !== null) return; // asked again by itself, which comes back here
-  const limit = service.info?.rate_limits.at_once ?? null;
-  const next = chooseNext(pictures, Date.now(), pausedUntil, limit);
-  if (next === null) return;
-  if ("waitUntil" in next) {
-    timer = setTimeout(pump, Math.max(50, next.waitUntil - Date.now()));
-    return;
+  for (;;) {
+    const { pictures, pausedUntil, service } = get();
+    if (service.downUntil !== null) return; // asked again by itself, which comes back here
+    const limit = service.info?.rate_limits.at_once ?? null;
+    const next = chooseNext(pictures, Date.now(), pausedUntil, limit);
+    if (next === null) return;
+    if ("waitUntil" in next) {
+      timer = setTimeout(pump, Math.max(50, next.waitUntil - Date.now()));
+      return;
+    }
+    void run(next.send);
   }
-  void run(next.send);
-  pump();
 }
 
 async function run(picture: Picture): Promise<void> {
@@ -62,29 +63,42 @@ async function run(picture: Picture): Promise<void> {
   try {
     checkSize(picture.file, get().service.info);
     const { model } = get();
+    const begun = performance.now();
     const removal = await client.remove(picture.file, {
       signal: stop.signal,
       options: model ? { model } : {},
       onUpload: (sent) => update(id, { sent, stage: sent < 1 ? "uploading" : "working" }),
     });
-    finish(picture, removal);
+    finish(picture, removal, begun);
   } catch (error) {
-    const known = error instanceof RemovalError;
-    stumble(id, known ? error : new RemovalError("INTERNAL_ERROR", 0));
+    const known = error instanceof RemovalError ? error : new RemovalError("INTERNAL_ERROR", 0);
+    stumble(id, await whyLost(known, picture.file));
   } finally {
     requests.delete(id);
-    pump();
+    queueMicrotask(pump); // not from inside `pump`, where a file is refused at once
   }
 }
 
-function finish({ id }: Picture, removal: Removal): void {
+// A file that has gone, or is a folder, looks to a browser like a connection that broke.
+async function whyLost(error: RemovalError, file: File): Promise<RemovalError> {
+  if (error.code !== "CONNECTION_LOST") return error;
+  const unreadable = () => new RemovalError("UNREADABLE", 0);
+  return file
+    .slice(0, 1)
+    .arrayBuffer()
+    .then(() => error, unreadable);
+}
+
+function finish({ id }: Picture, removal: Removal, begun: number): void {
   if (!find(id)) return;
-  const { blob, model, engine, subjectFound, uploadMs, serviceMs, pace } = removal;
-  const took = { upload: uploadMs ?? 0, service: serviceMs ?? 0, drawn: null };
+  const { blob, model, engine, subjectFound, serviceMs, pace } = removal;
   const receivedAt = performance.now();
+  const service = serviceMs ?? 0;
+  const took = { wire: Math.max(0, receivedAt - begun - service), service, drawn: null };
   const url = URL.createObjectURL(blob);
   const told = { model: model ?? "?", engine: engine ?? "?" };
   update(id, { stage: "done", cutout: { blob, url, ...told, subjectFound, took, receivedAt } });
+  if (pace) set({ limit: pace.limit });
   if (pace?.remaining === 0) pause(pace.resetInS);
   makeThumb(id, blob);
 }
@@ -114,7 +128,7 @@ function pause(seconds: number): void {
   if (until <= get().pausedUntil) return;
   set({ pausedUntil: until });
   if (seconds > 3 && get().pictures.some((one) => one.stage === "queued")) {
-    announce(say("pausedRetry", { n: inWords(seconds) }));
+    announce(say("pausedFor", { left: inWords(seconds) }));
   }
 }
 
@@ -131,11 +145,19 @@ export function retry(id: number): void {
   pump();
 }
 
-/** Try everything again that failed, or what failed with one of these codes. */
+/** Try again what failed with one of these codes; without codes, all that another try may help. */
 export function retryFailed(codes?: readonly string[]): void {
-  for (const { id, stage, failure } of get().pictures) {
-    if (stage === "failed" && (!codes || codes.includes(failure?.code ?? ""))) retry(id);
+  for (const { id, failure } of get().pictures) {
+    if (codes ? codes.includes(failure?.code ?? "") : failure?.cures.includes("retry")) retry(id);
   }
+}
+
+/** Send with another key, or none: its limits are others. */
+export function changeKey(apiKey: string): void {
+  set({ apiKey, pausedUntil: 0, limit: null });
+  if (apiKey)
+    retryFailed(["API_KEY_REQUIRED", "INVALID_API_KEY", "CONFLICTING_API_KEYS", "ACCESS_DENIED"]);
+  pump();
 }
 
 /** Make a picture small enough for the service, and send that. */
@@ -146,6 +168,7 @@ export async function makeFit(id: number): Promise<void> {
   update(id, { stage: "shrinking", failure: null });
   try {
     const file = await shrink(picture.file, info.limits);
+    if (!find(id)) return;
     const sourceUrl = URL.createObjectURL(file);
     URL.revokeObjectURL(picture.sourceUrl);
     update(id, { stage: "queued", file, sourceUrl, tries: 0, notBefore: 0 });
@@ -155,19 +178,53 @@ export async function makeFit(id: number): Promise<void> {
   pump();
 }
 
-/** Take pictures off the list, with all that is held for them. */
+const UNDO_MS = 8000;
+let forgetting: ReturnType<typeof setTimeout> | undefined;
+
+/** Take pictures off the list; for some seconds that can be undone. */
 export function takeOff(ids: readonly number[]): void {
   const { pictures, openId } = get();
   const kept = pictures.filter((one) => !ids.includes(one.id));
+  if (kept.length === pictures.length) return;
   const at = pictures.findIndex((one) => one.id === openId);
   const isOpenGone = openId !== null && ids.includes(openId);
   const neighbour = kept[Math.min(Math.max(0, at), kept.length - 1)]?.id ?? null;
-  set({ pictures: kept, openId: isOpenGone ? neighbour : openId });
-  for (const gone of pictures.filter((one) => ids.includes(one.id))) release(gone);
+  for (const id of ids) requests.get(id)?.abort();
+  forget();
+  set({
+    pictures: kept,
+    openId: isOpenGone ? neighbour : openId,
+    undo: { pictures, openId },
+  });
+  announce(say("takenOff", { n: pictures.length - kept.length }));
+  forgetting = setTimeout(forget, UNDO_MS);
   pump();
 }
 
-function release({ id, sourceUrl, thumbUrl, cutout }: Picture): void {
-  requests.get(id)?.abort();
-  for (const url of [sourceUrl, thumbUrl, cutout?.url]) if (url) URL.revokeObjectURL(url);
+/** Bring back what was taken off last. */
+export function undoTakeOff(): void {
+  const { undo, pictures } = get();
+  if (!undo) return;
+  clearTimeout(forgetting);
+  const before = undo.pictures.map((old) => find(old.id) ?? restart(old));
+  const since = pictures.filter((one) => !before.some((old) => old.id === one.id));
+  set({ pictures: [...before, ...since], openId: undo.openId, undo: null });
+  pump();
+}
+
+// What was being sent has been stopped.
+const restart = (picture: Picture): Picture =>
+  picture.stage === "done" || picture.stage === "failed"
+    ? picture
+    : { ...picture, stage: "queued" };
+
+// Gives back the memory of what cannot be brought back any more.
+function forget(): void {
+  clearTimeout(forgetting);
+  const { undo } = get();
+  set({ undo: null });
+  for (const { id, sourceUrl, thumbUrl, cutout } of undo?.pictures ?? []) {
+    if (find(id)) continue;
+    for (const url of [sourceUrl, thumbUrl, cutout?.url]) if (url) URL.revokeObjectURL(url);
+  }
 }

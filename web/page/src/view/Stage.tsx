@@ -29,7 +29,10 @@ export function Stage({ picture }: { picture: Picture }) {
       <ViewBar view={view} hasCutout={cutout !== null} />
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: keys move and zoom what is in it */}
       <section ref={stage} className={css.stage} aria-label={say("stage")} tabIndex={0}>
-        <div className={css.layer} style={{ clipPath: `inset(0 ${100 - left}% 0 0)` }}>
+        <div
+          className={css.layer}
+          style={{ clipPath: `inset(0 calc(100% - ${edgeAt(left)}) 0 0)` }}
+        >
           <img
             className={css.picture}
             style={place as CSSProperties}
@@ -42,7 +45,7 @@ export function Stage({ picture }: { picture: Picture }) {
             }}
             onError={() => setShown(false)}
           />
-          {!isShown && <p className={css.note}>{say("noPreview")}</p>}
+          {!isShown && !picture.failure && <p className={css.note}>{say("noPreview")}</p>}
         </div>
         {cutout && <CutoutLayer picture={picture} left={left} place={place} onSize={setSize} />}
         {cutout && <Divider left={left} />}
@@ -51,6 +54,10 @@ export function Stage({ picture }: { picture: Picture }) {
     </div>
   );
 }
+
+// Where the divider is: the middle of the handle, which stays on the stage.
+const edgeAt = (split: number): string =>
+  split === 0 || split === 100 ? `${split}%` : `calc(22px + (100% - 44px) * ${split / 100})`;
 
 function at({ scale, x, y }: Placement, { width, height }: Size): CSSProperties {
   const transform = `translate(${x}px, ${y}px)`;
@@ -66,10 +73,11 @@ interface LayerProps {
 
 function CutoutLayer({ picture: { id, name, cutout }, left, place, onSize }: LayerProps) {
   const background = usePage((state) => cssOf(state.background, state.colour));
+  const shownAt = useRef(performance.now());
   if (!cutout) return null;
   const style: CSSProperties = background ? { ...place, background } : { ...place };
   return (
-    <div className={css.layer} style={{ clipPath: `inset(0 0 0 ${left}%)` }}>
+    <div className={css.layer} style={{ clipPath: `inset(0 0 0 ${edgeAt(left)})` }}>
       <img
         className={`${css.picture} ${css.checker}`}
         style={style}
@@ -78,7 +86,7 @@ function CutoutLayer({ picture: { id, name, cutout }, left, place, onSize }: Lay
         draggable={false}
         onLoad={({ currentTarget: image }) => {
           onSize({ width: image.naturalWidth, height: image.naturalHeight });
-          void image.decode().then(() => noteDrawn(id));
+          void image.decode().then(() => noteDrawn(id, shownAt.current));
         }}
       />
     </div>
@@ -86,22 +94,23 @@ function CutoutLayer({ picture: { id, name, cutout }, left, place, onSize }: Lay
 }
 
 // Two frames on: the first one with the picture has then been shown.
-function noteDrawn(id: number): void {
+function noteDrawn(id: number, shownAt: number): void {
   requestAnimationFrame(() =>
     requestAnimationFrame(() => {
       const cutout = get().pictures.find((one) => one.id === id)?.cutout;
       if (!cutout || cutout.took.drawn !== null) return;
       performance.mark(`seen:${id}`);
-      const drawn = performance.now() - cutout.receivedAt;
+      const drawn = performance.now() - Math.max(cutout.receivedAt, shownAt);
       update(id, { cutout: { ...cutout, took: { ...cutout.took, drawn } } });
     }),
   );
 }
 
 function Divider({ left }: { left: number }) {
+  const isBetween = left > 0 && left < 100;
   return (
     <>
-      <div className={css.line} style={{ left: `${left}%` }} />
+      {isBetween && <div className={css.line} style={{ left: edgeAt(left) }} />}
       <input
         className={css.divider}
         type="range"

@@ -33,7 +33,8 @@ export function useView(stage: RefObject<HTMLElement | null>, picture: Size | nu
   usePointer(stage, change);
   return {
     placement,
-    zoom: (direction) => change((from, room) => zoomStep(from, direction, room)),
+    zoom: (direction) =>
+      change((from, room, picture) => move(zoomStep(from, direction, room), 0, 0, room, picture)),
     fit: () => change(() => null),
     full: () => change((_, room, picture) => centre(room, picture, 1 / devicePixelRatio)),
     pan: (dx, dy) => change((from, room, picture) => move(from, dx, dy, room, picture)),
@@ -86,7 +87,8 @@ function usePointer(stage: RefObject<HTMLElement | null>, change: Change): void 
     const end = (event: PointerEvent) => down.current.delete(event.pointerId);
     const wheel = (event: WheelEvent) => {
       event.preventDefault();
-      change((from) => zoomAt(from, 1.0015 ** -event.deltaY, at(event)));
+      const factor = 1.0015 ** -event.deltaY;
+      change((from, room, picture) => move(zoomAt(from, factor, at(event)), 0, 0, room, picture));
     };
     const listening = new AbortController();
     const { signal } = listening;
