@@ -126,7 +126,8 @@ class Batches(Report):
 
 def measure(model: str, engine: str, files: list[Path], folder: Path) -> OfEngine:
     """Serve with one engine, and send the pictures in each way."""
-    settings = {"BIREFNET_ENGINE": engine}
+    # No deadline: eight at once on a slow engine wait for each other longer than one would.
+    settings = {"BIREFNET_ENGINE": engine, "BIREFNET_PROCESSING_TIMEOUT_SEC": "300"}
     with our_service(model, folder / f"{engine}.log", settings) as server:
         health = _wait_for_batches(server)
         _send_singles(server, files[:4], 2)

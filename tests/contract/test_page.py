@@ -37,7 +37,7 @@ def test_the_page_has_words_and_a_way_out_for_every_error(root: Path) -> None:
     documented = set(re.findall(r"^### ([A-Z_]+)$", (root / "docs/errors.md").read_text(), re.M))
     source = (root / "web/page/src/queue/failures.ts").read_text()
     known = set(re.findall(r"^  ([A-Z_]+): ", source, re.M))
-    of_the_page = {"CONNECTION_LOST", "NOT_OURS", "CANCELLED", "CANNOT_SHRINK"}
+    of_the_page = {"CONNECTION_LOST", "NOT_OURS", "CANCELLED", "CANNOT_SHRINK", "UNREADABLE"}
     assert known - of_the_page == documented - NOT_OF_THE_PAGE
 
 
