@@ -13,7 +13,6 @@ from scripts.measuring.pictures import find_photos, make_sizes
 from scripts.measuring.processes import REPOSITORY
 from scripts.page.visit import new_tab, wait_done
 
-_SIZES = {"1080p": "1920 x 1080", "12mp": "4000 x 3000"}
 _OBSERVED = """() => new Promise((told) => {
   const found = {lcp: 0, shift: 0};
   new PerformanceObserver((list) => {
@@ -82,10 +81,9 @@ def measure_first_load(browser: Browser, root: str, rounds: int) -> FirstLoad:
 def measure_seen(browser: Browser, root: str, rounds: int, folder: Path) -> dict[str, Seen]:
     """Give photographs of each size, one at a time."""
     photos = find_photos(REPOSITORY / "examples" / "photos")
-    files = make_sizes(photos, folder)
     return {
-        words: _give(browser, root, [files[size][i % len(photos)] for i in range(rounds + 1)])
-        for size, words in _SIZES.items()
+        size: _give(browser, root, [files[i % len(files)] for i in range(rounds + 1)])
+        for size, files in make_sizes(photos, folder).items()
     }
 
 

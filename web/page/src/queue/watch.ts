@@ -8,12 +8,12 @@ let asking: Promise<void> | null = null;
 let misses = 0;
 
 /** Ask the service how it is, now and from then on, as long as the page is looked at. */
-export function watch(): void {
+export function watch(): Promise<void> {
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") void askHealth();
   });
   addEventListener("online", () => void askHealth());
-  void askHealth();
+  return askHealth();
 }
 
 /** Ask now; whoever asks while it is being asked shares the answer. */

@@ -81,12 +81,13 @@ function CutoutLayer({ picture: { id, name, cutout }, left, place, onSize }: Lay
       <img
         className={`${css.picture} ${css.checker}`}
         style={style}
+        decoding="sync"
         src={cutout.url}
         alt={say("cutoutOf", { name })}
         draggable={false}
         onLoad={({ currentTarget: image }) => {
           onSize({ width: image.naturalWidth, height: image.naturalHeight });
-          void image.decode().then(() => noteDrawn(id, shownAt.current));
+          noteDrawn(id, shownAt.current);
         }}
       />
     </div>
