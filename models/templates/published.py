@@ -52,6 +52,8 @@ class Unmatched(Exception):
 class UnmatchedGraph(CheckpointMismatch):
     """A graph of a BiRefNet, of which it cannot be told what checkpoint it was made of."""
 
+    code = "GRAPH_NOT_MATCHED"
+
 
 def read_published(file: Path) -> dict[str, Array]:
     """Read the tensors of a checkpoint out of a published graph.
