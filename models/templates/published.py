@@ -53,6 +53,7 @@ class UnmatchedGraph(CheckpointMismatch):
     """A graph of a BiRefNet, of which it cannot be told what checkpoint it was made of."""
 
     code = "GRAPH_NOT_MATCHED"
+    public_message = "The graph is not that of a checkpoint that is known"
 
 
 def read_published(file: Path) -> dict[str, Array]:
