@@ -73,6 +73,13 @@ class CheckpointMismatch(CheckpointError):
     public_message = "The model file is not a checkpoint of this model"
 
 
+class UnmatchedGraph(CheckpointMismatch):
+    """A graph of a BiRefNet, of which it cannot be told what checkpoint it was made of."""
+
+    code = "GRAPH_NOT_MATCHED"
+    public_message = "The graph is not that of a checkpoint that is known"
+
+
 class ChecksumMismatch(CheckpointError):
     """A file is not the one the catalogue describes."""
 

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 
 from models.artifacts import CHECKPOINT_FILE, GRAPH_FILE, QUANTIZED_GRAPH_FILE
+from models.errors import UnmatchedGraph
 from models.export.onnx import attach_uint8_io
 from models.export.published import difference, keep_published
 from models.export.quantize import quantize, read_calibration
@@ -16,7 +17,6 @@ from models.installs import torch_or_say_so
 from models.spec import BiRefNetNetwork, ModelSpec, Precision
 from models.templates.check import BiRefNetWeights, read_birefnet
 from models.templates.fill import fill
-from models.templates.published import UnmatchedGraph
 from models.templates.template import Form, read_template, template_file
 from models.weights.file_format import is_onnx
 from models.weights.safetensors import write_safetensors

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from models.artifacts import GRAPH_VERSION, sha256_of
 from models.catalog import custom_birefnet, find
 from models.checkpoints.provenance import read_provenance
-from models.errors import CheckpointError
+from models.errors import CheckpointError, UnmatchedGraph
 from models.spec import ModelSpec
 from models.store.entries import COMPLETE, new_entry
 from models.store.manifest import Manifest
@@ -79,7 +79,7 @@ def _backbone_in(file: Path) -> str:
     """The backbone of a file; empty for a graph that can only be kept as it was published."""
     if not is_onnx(file):
         return backbone_of(shapes_of(read_weights(file)), file.name)
-    from models.templates.published import UnmatchedGraph, read_published  # ONNX, as below
+    from models.templates.published import read_published  # ONNX, as below
 
     with suppress(UnmatchedGraph):
         return backbone_of(shapes_of(read_published(file)), file.name)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from models.errors import CheckpointMismatch
+from models.errors import CheckpointMismatch, UnmatchedGraph
 from models.templates.layers import Kind, Layer, layers_of
 from models.templates.template import (
     Form,
@@ -47,13 +47,6 @@ _Class = tuple[Kind, Shape]
 
 class Unmatched(Exception):
     """The layers of a graph are not those of a template; the message says where."""
-
-
-class UnmatchedGraph(CheckpointMismatch):
-    """A graph of a BiRefNet, of which it cannot be told what checkpoint it was made of."""
-
-    code = "GRAPH_NOT_MATCHED"
-    public_message = "The graph is not that of a checkpoint that is known"
 
 
 def read_published(file: Path) -> dict[str, Array]:

@@ -11,9 +11,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.catalog import custom_birefnet, find
 from models.checkpoints.download import adopt
-from models.errors import CheckpointMismatch
+from models.errors import CheckpointMismatch, UnmatchedGraph
 from models.templates.check import read_birefnet
-from models.templates.published import UnmatchedGraph, read_published
+from models.templates.published import read_published
 from models.templates.template import backbones
 from tests.support.graphs import make_network
 from tests.support.published import layers_only, random_state
