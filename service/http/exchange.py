@@ -14,6 +14,10 @@ from service.http.policies import CLOSED, WEBSOCKET, RoutePolicy
 _KEY = "background_removal.exchange"
 
 
+def hold_nothing(n_bytes: int) -> None:
+    """Of a request whose memory nobody counts."""
+
+
 @dataclass
 class Exchange:
     """One request and what became of it.
@@ -46,7 +50,7 @@ class Exchange:
     error_code: str | None = None
     stages_ms: Mapping[str, float] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
-    hold: Callable[[int], None] = lambda n_bytes: None
+    hold: Callable[[int], None] = hold_nothing
     key_fault: RequestError | None = None
 
     def processing_ms(self) -> float:

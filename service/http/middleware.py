@@ -24,7 +24,7 @@ from service.access.rate_limit import ClientLimiter
 from service.errors import MethodNotAllowed, ShuttingDown
 from service.http.access_log import log_exchange
 from service.http.bodies import BodyBudget, GuardedBody, IntakeConfig
-from service.http.exchange import Exchange, attach, exchange_of, method_of
+from service.http.exchange import Exchange, attach, exchange_of, hold_nothing, method_of
 from service.http.metrics import Metrics
 from service.http.policies import READINESS, WEBSOCKET, RoutePolicies
 
@@ -155,6 +155,7 @@ class IntakeMiddleware:
             await _refuse(error, scope, body, send)
         finally:
             body.let_go()
+            exchange.hold = hold_nothing  # else exchange and body hold each other
 
     async def _admit(
         self, scope: Scope, body: GuardedBody, send: Send, refusal: BackgroundRemovalError | None

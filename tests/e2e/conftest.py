@@ -86,9 +86,13 @@ def limited_server(serve: Serve) -> Iterator[BentoServer]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, headless; one for all tests."""
+    """Debian's Chromium, headless.
+
+    It is closed with its file: its driver keeps a loop running, which no asynchronous test after it
+    may meet in the same process.
+    """
     with sync_playwright() as driver:
         opened = driver.chromium.launch(
             executable_path=find_chromium(),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -71,6 +73,18 @@ def test_under_a_plain_http_name_of_the_local_network(serve: Serve, browser: Bro
             assert visit.complaints == []
 
 
+def wait_until_open(port: int) -> None:
+    give_up = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except ConnectionRefusedError:
+            assert time.monotonic() < give_up, f"nobody listens on {port}"
+            time.sleep(0.05)
+        else:
+            return
+
+
 @pytest.fixture
 def proxied(fake_server: BentoServer, tmp_path: Path) -> Iterator[str]:
     """The address of a real haproxy that puts the service under a path."""
@@ -80,6 +94,7 @@ def proxied(fake_server: BentoServer, tmp_path: Path) -> Iterator[str]:
     port, config = free_port(), tmp_path / "haproxy.cfg"
     config.write_text(HAPROXY.format(port=port, upstream=fake_server.port))
     with subprocess.Popen([haproxy, "-db", "-f", str(config)]) as running:
+        wait_until_open(port)
         yield f"http://127.0.0.1:{port}/tools/cutout/"
         running.terminate()
 

@@ -1,4 +1,4 @@
-import { type KeyboardEvent, useEffect, useRef } from "react";
+import { type KeyboardEvent, memo, useEffect, useRef } from "react";
 import { onAction } from "../keys.js";
 import { cancel, takeOff } from "../queue/runner.js";
 import { get, type Picture, set, usePage } from "../store.js";
@@ -39,7 +39,13 @@ function go(step: number): number | null {
   return next?.id ?? null;
 }
 
-function Row({ picture, isOpen }: { picture: Picture; isOpen: boolean }) {
+interface RowProps {
+  picture: Picture;
+  isOpen: boolean;
+}
+
+// Kept as it is while its picture is: there may be thousands.
+const Row = memo(function Row({ picture, isOpen }: RowProps) {
   const { id, name, stage, thumbUrl, sent } = picture;
   const row = useRef<HTMLLIElement>(null);
   useEffect(() => {
@@ -84,7 +90,7 @@ function Row({ picture, isOpen }: { picture: Picture; isOpen: boolean }) {
       </button>
     </li>
   );
-}
+});
 
 /** The state of a picture in words. */
 export function State({ picture }: { picture: Picture }) {
