@@ -73,8 +73,8 @@ def test_stalled_uploads_make_room_for_one_that_arrives(serve: Serve) -> None:
             held.enter_context(server.begin_upload(stalled, share=0.9))
         time.sleep(1)
         grown = server.public.memory_info().rss - before
-        # All of it would be 243 MB. What has made room is freed by the collector, so that between 70
-        # and 128 were seen, the same commit among them.
+        # All of it would be 243 MB. What has made room is freed by the collector some time later;
+        # between 70 and 128 MB were seen.
         assert grown < 170 * MB, f"{grown / MB:.0f} MB for a budget of 40"
         time.sleep(5)  # before that nobody can say that they are slow
         assert server.remove(make_image("PNG")).status_code == 200
