@@ -19,9 +19,9 @@ The whole tree::
     │  ├─ BodyTooLarge
     │  ├─ UploadTimeout
     │  ├─ RateLimited
-    │  ├─ ImageUrlDisabled
-    │  ├─ ImageUrlUnreachable
-    │  ├─ ImageUrlFailed
+    │  ├─ ImageUrlDisabled                service/outbound/errors.py
+    │  ├─ ImageUrlUnreachable             service/outbound/errors.py
+    │  ├─ ImageUrlFailed                  service/outbound/errors.py
     │  └─ ImageError
     │     ├─ EmptyImage
     │     ├─ FileTooLarge
@@ -36,8 +36,8 @@ The whole tree::
        ├─ InferenceUnavailable
        ├─ GpuMemoryExhausted
        ├─ MemoryExhausted
-       ├─ StorageUnavailable               service/blobs/store.py
-       ├─ StorageFull                      service/blobs/store.py
+       ├─ StorageUnavailable              service/blobs/blobs.py
+       ├─ StorageFull                     service/blobs/blobs.py
        ├─ ProcessingTimeout
        └─ ShuttingDown
 

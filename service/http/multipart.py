@@ -89,8 +89,11 @@ async def read_parts(
         MultipartFault: If it is malformed, cut off, or has too many parts or headers.
     """
     preamble, parts = _Preamble(boundary), _Parts(boundary, most)
-    async for chunk in chunks:
-        parts.feed(preamble.skip(chunk))
+    try:
+        async for chunk in chunks:
+            parts.feed(preamble.skip(chunk))
+    finally:
+        parts.close()
     preamble.check_over()
     if not parts.complete:
         raise MultipartFault("The form is cut off: its closing boundary is missing")
@@ -182,6 +185,15 @@ class _Parts:
             raise MultipartFault(
                 "The header of a part is malformed; it is lines of `Name: value` that end in CRLF"
             ) from malformed
+
+    def close(self) -> None:
+        """Nothing comes any more.
+
+        Parser and parts hold each other: all that was read, whatever became of the request, would
+        stay in memory until the collector runs.
+        """
+        del self._parser
+        self._data = bytearray()
 
     def _begin(self) -> None:
         # The part that only a missing closing boundary would begin is not counted.

@@ -85,12 +85,12 @@ def create_page_app(built: Path = _PAGE) -> Starlette:
     if not index.is_file():
         log.warning("there is no page at /: %s is not there; `make web` builds it", index)
 
-    async def page(request: Request) -> Response:
+    def page(request: Request) -> Response:  # in a thread, as the next one: both ask the disk
         if not index.is_file():
             raise HTTPException(404)
         return FileResponse(index, media_type="text/html", headers=_PAGE_HEADERS)
 
-    async def file(request: Request) -> Response:
+    def file(request: Request) -> Response:
         files = _files_of(folder)  # as they are now: the page may have been built anew
         return _file(files, request.path_params["name"], _KEPT_FOR_EVER)
 

@@ -97,6 +97,7 @@ def visit_page(browser: Browser, url: str, **context: Any) -> Iterator[Visit]:
     try:
         tab.goto(url)
         tab.wait_for_selector("html[data-theme]", state="attached")  # it listens
+        tab.evaluate("globalThis.isFirstLoad = true")  # gone once the page is loaded anew
         yield visit
     finally:
         tab.context.close()

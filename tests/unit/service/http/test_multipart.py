@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import tracemalloc
 from collections.abc import AsyncIterator
 
 import pytest
@@ -71,6 +73,25 @@ async def test_what_stands_around_the_parts_is_ignored_in_pieces_of_any_size(
 async def test_the_first_boundary_may_be_padded_and_the_last_line_unfinished() -> None:
     body = BODY.replace(b"--B\r\n", b"--B  \t \r\n", 1)
     assert await read(body[:-2]) == PARTS
+
+
+@pytest.mark.parametrize("share", [1.0, 0.9], ids=["whole", "cut off"])
+async def test_nothing_of_a_body_stays_once_it_was_read_or_refused(share: float) -> None:
+    body = part("Content-Disposition: form-data; name=image", data=bytes(4_000_000))
+    body = body[: int(len(body) * share)]
+    gc.collect()
+    gc.disable()  # what waits for the collector counts as kept
+    tracemalloc.start()
+    try:
+        if share == 1:
+            assert len((await read(body, 65536))[0].data) == 4_000_000
+        else:
+            with pytest.raises(MultipartFault):
+                await read(body, 65536)
+        assert tracemalloc.get_traced_memory()[0] < 500_000
+    finally:
+        tracemalloc.stop()
+        gc.enable()
 
 
 async def test_a_form_of_no_parts_is_one() -> None:
