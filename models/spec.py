@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+#: By what share a faster precision may increase the error of alpha at the edges (docs/engines.md).
+EDGE_ERROR_LIMIT = 0.03
+
 
 class Precision(StrEnum):
     """Arithmetic of the network's large products."""
@@ -154,8 +157,8 @@ class ModelSpec:
         licence: SPDX identifier of the weights' licence.
         caveat: What the licence does not say (training data, domain).
         rank: `auto` picks the registered model with the lowest rank.
-        precisions: Precisions that keep the picture, fastest first; the measured increase of the
-            error in the edge band over f32 beside each (0.03 is the limit).
+        precisions: Precisions that were measured, fastest first, and the increase of the error in
+            the edge band over f32 beside each; those within `EDGE_ERROR_LIMIT` may serve.
         purpose: What it was trained for, where its name does not say.
         light: Whether this is one of the small stand-ins for a BiRefNet.
         refinement: How its matte is brought up to the source; None is plain resampling.
@@ -175,6 +178,12 @@ class ModelSpec:
     purpose: str = ""
     light: bool = True
     refinement: Refinement | None = None
+
+    @property
+    def allowed_precisions(self) -> tuple[Precision, ...]:
+        """Those that keep the picture, fastest first."""
+        measured = self.precisions.items()
+        return tuple(one for one, increase in measured if increase <= EDGE_ERROR_LIMIT)
 
     @property
     def backbone(self) -> str:

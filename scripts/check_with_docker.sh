@@ -42,7 +42,7 @@ main() {
     step "kill -9 of inference" kill_worker inference "200 503"
     step "kill -9 of public" kill_worker background_removal "200 503 closed"
     step "kill -9 of process 1" kill_first
-    step "docker kill, docker start" kill_container
+    step "docker kill with tasks, docker start" kill_container
     step "docker stop with calls in flight" stop docker stop -t 120 "$name"
     step "docker stop while it starts" stop_early
     step "Compose: up, until healthy" compose_up
@@ -324,12 +324,26 @@ kill_first() {
 }
 
 # An operator's own end is one: no policy undoes it. What is left on the volume hinders no start.
+# Tasks that were accepted are done by the next start, from the volume.
 kill_container() {
+    local tasks='' task give_up
+    for task in 1 2 3 4 5 6; do
+        tasks+=" $(curl -sS --fail -F "image=@$photo" "$address$removal-async" | sed -n 's/.*"check_url":"\([^"]*\)".*/\1/p')"
+    done
     docker kill "$name" >/dev/null
     sleep 1
     [ "$(state "$name" Status)" = exited ] || fail "docker kill did not end it"
     docker start "$name" >/dev/null
     wait_for_cutout "$name"
+    give_up=$((SECONDS + 60))
+    for task in $tasks; do
+        until curl -sS --fail "$address$task" | grep -q '"status":"completed"'; do
+            [ "$SECONDS" -lt "$give_up" ] || fail "a task was lost by docker kill"
+            sleep 0.2
+        done
+        curl -sS --fail -o "$work/task.png" "$address$task/result"
+        is_cutout "$work/task.png"
+    done
 }
 
 # Three large pictures at once, for two threads: some have not been decoded when the stop comes.

@@ -13,8 +13,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
-import httpx
-
 from models.errors import BackgroundRemovalError
 
 _INTERRUPTED = 130
@@ -41,8 +39,6 @@ def run_command(main: Callable[[], int | None]) -> NoReturn:
         status = _say(name, f"{failure.cmd[0]} ended with {failure.returncode}; see above")
     except (BackgroundRemovalError, Unusable) as fault:
         status = _say(name, str(fault))
-    except httpx.InvalidURL as fault:
-        status = _say(name, f"no address: {fault}")
     sys.exit(status)
 
 

@@ -23,6 +23,12 @@ def private_folders(settings: Settings) -> tuple[Path, ...]:
     )
 
 
+def bentoml_home() -> Path | None:
+    """BentoML's home, as BentoML takes it; None where only BentoML can say."""
+    told = os.environ.get("BENTOML_HOME", "~/bentoml")
+    return None if "$" in told else Path(os.path.expanduser(told))
+
+
 def distrust_forwarded_headers() -> None:
     """Keep uvicorn from believing X-Forwarded-For from loopback; we decide who is believed."""
     os.environ["FORWARDED_ALLOW_IPS"] = ""
@@ -31,6 +37,18 @@ def distrust_forwarded_headers() -> None:
 def send_nothing() -> None:
     """Keep BentoML from telling its authors that it was started, unless an operator wants that."""
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+
+
+def refuse_conductor() -> None:
+    """Keep variables of DBOS's cloud from having it report there, or take another's tasks over."""
+    for name in [name for name in os.environ if name.startswith("DBOS_")]:
+        del os.environ[name]
+
+
+def show_token(token: str) -> None:
+    """Have BentoML's client show a token to inference; this is where it looks for one."""
+    if token:
+        os.environ["BENTO_CLOUD_API_KEY"] = token
 
 
 def told_models() -> list[str]:

@@ -7,6 +7,7 @@ The whole tree::
     ├─ RequestError                          the caller can fix it
     │  ├─ InvalidRequest
     │  ├─ HostNotAllowed
+    │  ├─ OriginNotAllowed                service/http/origin_check.py
     │  ├─ NotFound
     │  ├─ BackgroundNotFound
     │  ├─ BackgroundQuotaExceeded
@@ -19,6 +20,7 @@ The whole tree::
     │  ├─ BodyTooLarge
     │  ├─ UploadTimeout
     │  ├─ RateLimited
+    │  ├─ PreviewsDisabled                service/preview/errors.py
     │  ├─ ImageUrlDisabled                service/outbound/errors.py
     │  ├─ ImageUrlUnreachable             service/outbound/errors.py
     │  ├─ ImageUrlFailed                  service/outbound/errors.py
@@ -132,7 +134,7 @@ class ApiKeyRequired(RequestError):
     """No API key was sent to a service, or an address, that asks for one."""
 
     code = "API_KEY_REQUIRED"
-    public_message = "An API key is asked for here, in X-API-Key or Authorization: Bearer"
+    public_message = "Send an API key, from the operator, as X-API-Key or Authorization: Bearer"
 
 
 class InvalidApiKey(RequestError):
@@ -183,6 +185,13 @@ class ImageError(RequestError):
 
     code = "INVALID_IMAGE"
     public_message = "The image cannot be processed"
+
+
+class UnknownForeground(ImageError):
+    """Nothing was found that could be a subject; told only where a client expects that."""
+
+    code = "UNKNOWN_FOREGROUND"
+    public_message = "No subject was found in the image"
 
 
 class EmptyImage(ImageError):

@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,27 @@ from models.serving.served import FAKE_NOTE, ServedEngines
 from models.store.entries import bundled_services
 from models.store.registered import RegisteredModel
 from service.errors import CannotStart, MemoryExhausted
+from service.http.span_middleware import SpanMiddleware
+from service.http.token_check import TokenCheckMiddleware
 from service.logs import LogConfig, set_up_logging
+from service.processes.batch_spans import tell_spans_of_batches
 from service.processes.bentoml_patches import batch_without_waiting, end_timers_with_requests
 from service.processes.own_socket import keep_reachable
 from service.processes.workers import end_with_supervisor, listening_address, serving, stop_service
 from service.removal.ports import Fault, FaultKind, InferenceStatus, Matte
-from service.resources import own_usage, return_freed_memory
+from service.resources import has_room_for_as_much, own_usage, return_freed_memory
 from service.settings import Settings
 from service.shutdown import stop_after_public
+from service.supervision import check_inference, stop_within_s
+from service.tracing.opening import start_tracing
+from service.tracing.spans import current
 
 log = logging.getLogger(__name__)
 
 # Larger than the largest deadline (4 x 120 s), so that only our own ever fires.
 LONGER_THAN_ANY_DEADLINE_S = 600
+# BentoML's own spans say what a caller's address was, and cost time where nobody collects them.
+NO_TRACING: Any = {"excluded_urls": [".*"]}
 
 batch_without_waiting()
 end_timers_with_requests()
@@ -64,6 +73,7 @@ class InferenceService:
         self._batch_began: float | None = None
         self._keeping: asyncio.Task[None] | None = None
         return_freed_memory()
+        self._engines.try_faster_precision(has_room_for_as_much)
         label = self._engines.engine.info.label
         log.info("serving %s (%s) on %s", served.tag, served.spec.network_name, label)
 
@@ -71,6 +81,8 @@ class InferenceService:
     async def stay_reachable(self) -> None:
         """Outlive whoever sends us pictures, under a name that stays."""
         server, address = serving(), listening_address()
+        settings = self.settings
+        self._stop_tracing = start_tracing(settings.otlp_endpoint, settings.trace_ratio, self.name)
         stop_after_public(stop_within_s(self.settings))
         if server is not None and isinstance(address, str):
             self._keeping = asyncio.create_task(keep_reachable(server, Path(address)))
@@ -86,7 +98,9 @@ class InferenceService:
         """
         started = self._batch_began = time.perf_counter()
         try:
-            made = self._engines.predict(batch)
+            with current().child("inference") as span:
+                made = self._engines.predict(batch)
+                span.tell({"birefnet.engine": made.engine.label})
         except (InferenceFailed, MemoryError) as failure:
             log.exception("a batch of %d failed", len(batch))
             return [_fault_of(failure)] * len(batch)
@@ -104,9 +118,10 @@ class InferenceService:
         return InferenceStatus(status, os.getpid(), busy_s, own_usage(), self.name)
 
     @bentoml.on_shutdown
-    def close(self) -> None:
+    async def close(self) -> None:
         """Give the engines back."""
         self._engines.close()
+        await self._stop_tracing()
 
 
 def create_inference(
@@ -133,6 +148,9 @@ def create_inference(
         "served": served,
         "model": bentoml.models.BentoModel(served.tag),
         "predict": batched(InferenceService.predict),
+        "check_surroundings": bentoml.on_deployment(
+            staticmethod(partial(check_inference, settings, served, name))
+        ),
     }
     as_service = bentoml.service(
         name=name,
@@ -143,8 +161,15 @@ def create_inference(
         # flight.
         runner_connection={"max_requests": 10**9, "max_age": 1e9},
         logging={"access": {"enabled": False}},
+        tracing=NO_TRACING,
     )
-    return as_service(type("Inference", (InferenceService,), members))
+    service = as_service(type("Inference", (InferenceService,), members))
+    if settings.otlp_endpoint:
+        tell_spans_of_batches()
+        service.add_asgi_middleware(SpanMiddleware)
+    if settings.inference_token:
+        service.add_asgi_middleware(TokenCheckMiddleware, token=settings.inference_token)
+    return service
 
 
 def _fault_of(failure: InferenceFailed | MemoryError) -> Fault:
@@ -154,11 +179,6 @@ def _fault_of(failure: InferenceFailed | MemoryError) -> Fault:
     lacks_memory = isinstance(failure, OutOfDeviceMemory)
     kind = FaultKind.DEVICE_MEMORY if lacks_memory else FaultKind.ENGINE
     return Fault(kind, failure.code, failure.fields)
-
-
-def stop_within_s(settings: Settings) -> float:
-    """Seconds a worker may take to stop: what the longest deadline allows, and a little more."""
-    return 4 * settings.processing_timeout_sec + 30
 
 
 def log_config(settings: Settings, name: str) -> LogConfig:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -26,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _DESCRIBE_TIMEOUT_S = 2.0
 _RESTART_S = 5
+_BROKE_OFF = (HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
 
 
 class BentoMattingClient:
@@ -62,16 +65,29 @@ class BentoMattingClient:
         method = getattr(self._inference.to_async, name)
         try:
             try:
-                return await method(*arguments)
+                return await _ask(method, *arguments)
             except aiohttp.ClientError as broken:
                 log.warning("the hop to inference broke (%r), trying once more", broken)
-                return await method(*arguments)
+                return await _ask(method, *arguments)
         except aiohttp.ClientError as gone:
             raise InferenceUnavailable(retry_after=_RESTART_S) from gone
         except ServiceUnavailable as shed:
             raise ServiceBusy(retry_after=_RESTART_S) from shed
         except BentoMLException as fault:
+            if fault.error_code == HTTPStatus.UNAUTHORIZED:
+                log.error("inference refuses us: BIREFNET_INFERENCE_TOKEN is another one there")
+                raise InferenceUnavailable(retry_after=_RESTART_S) from fault
             raise InferenceFailed(str(fault)) from fault
+
+
+async def _ask(method: Callable[..., Awaitable[Any]], *arguments: object) -> Any:
+    """Call a method; what a proxy says where inference broke off is a broken connection, too."""
+    try:
+        return await method(*arguments)
+    except BentoMLException as fault:
+        if fault.error_code in _BROKE_OFF:
+            raise aiohttp.ClientConnectionError(str(fault)) from fault
+        raise
 
 
 def _matte_of(outcome: Outcome) -> Matte:

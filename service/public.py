@@ -8,12 +8,12 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 import bentoml
-import click
+from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.utils.analytics.usage_stats import do_not_track
 from bentoml.validators import ContentType
 from fastapi import FastAPI
@@ -24,13 +24,14 @@ from models.store.registered import RegisteredModel
 from service.access.access import Access
 from service.container_image import Flavour, describe_image
 from service.environment import (
-    MODEL_TAGS,
     distrust_forwarded_headers,
-    private_folders,
+    refuse_conductor,
     send_nothing,
+    show_token,
 )
 from service.http.app import create_app, problem_response
 from service.http.dependencies import Services
+from service.http.foreign_doors import create_foreign_doors
 from service.http.metrics import Metrics, forget_dead_processes
 from service.http.pages import create_page_app
 from service.http.policies import PREFIX
@@ -40,17 +41,15 @@ from service.http.routes.remove import answer_removal
 from service.http.scrape import create_metrics_app
 from service.inference import (
     LONGER_THAN_ANY_DEADLINE_S,
+    NO_TRACING,
     create_inference,
     inference_services,
     log_config,
-    stop_within_s,
 )
 from service.logs import LogConfig, set_up_logging
 from service.matting_client import BentoMattingClient
 from service.processes.bentoml_patches import end_timers_with_requests
-from service.processes.connections import ConnectionKeeper
-from service.processes.instance import open_instance
-from service.processes.supervisor import tame_supervisor
+from service.processes.connections import ConnectionKeeper, tame_websockets
 from service.processes.watchdog import replace_when_hung
 from service.processes.workers import PUBLIC, end_with_supervisor, is_sibling, kill_sibling, serving
 from service.removal.batch import measure_batch_size
@@ -60,15 +59,17 @@ from service.resources import allowed_bytes
 from service.settings_reader import read_settings
 from service.shutdown import announce_stop
 from service.startup import (
-    check_address,
+    check_extras,
     check_folder,
     check_keys_file,
     check_log_file,
     check_memory,
-    check_redis,
     check_storage,
+    check_tasks,
     choose_models,
 )
+from service.supervision import check_own_address, prepare_supervisor
+from service.tracing.opening import start_tracing
 from service.wiring import configure, create_middlewares, create_services
 
 log = logging.getLogger(__name__)
@@ -77,12 +78,14 @@ _WARM_UP_RETRY_S = 1.0
 
 _settings = read_settings()
 _models = inference_services(choose_models(_settings))
-check_redis(_settings.redis_url)
+check_extras(_settings)
 _config = configure(_settings)
 _stopping = asyncio.Event()
 end_timers_with_requests()
 distrust_forwarded_headers()
 send_nothing()
+refuse_conductor()
+show_token(_settings.inference_token)
 do_not_track.cache_clear()  # it was asked as the command started, and remembers
 
 
@@ -105,16 +108,20 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """From the first byte served to the last."""
     end_with_supervisor()
     server = serving()
-    announce_stop(_stopping)
+    stop_tracing = start_tracing(_settings.otlp_endpoint, _settings.trace_ratio, PUBLIC)
+    announce_stop(_stopping, _finish_previews)
+    if server is not None:
+        tame_websockets(server.config, _config.remover.limits.max_bytes)
     models = [_served(name, model) for name, model in _models.items()]
     services = create_services(_config, models, _metrics().observe_stages, _access, _stopping)
     background = [
-        asyncio.create_task(_warm_up(services)),
+        asyncio.create_task(_begin(services)),
         asyncio.create_task(services.backgrounds.clean()),
     ]
-    for model in models:
-        watching = replace_when_hung(model.client.describe, kill_sibling)
-        background.append(asyncio.create_task(watching))
+    for name, model in zip(_models, models, strict=True):
+        if not _is_elsewhere(name):
+            watching = replace_when_hung(model.client.describe, kill_sibling)
+            background.append(asyncio.create_task(watching))
     if server is not None:
         keeper = ConnectionKeeper(server, _config.connections, _stopping)
         background.append(asyncio.create_task(keeper.run()))
@@ -122,10 +129,21 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
     for task in background:
         task.cancel()
+    tasks_ended = await services.tasks.close()
     await _access.close()
+    await stop_tracing()
     if not await services.remover.close():
         log.error("imaging threads did not come back; this process ends without them")
         os._exit(1)  # the interpreter would wait for them for ever
+    if not tasks_ended:
+        log.warning("the queue of tasks did not answer to the end; nothing of it is lost")
+        os._exit(0)
+
+
+async def _finish_previews() -> None:
+    """Have busy previews answer before the server closes them."""
+    if (services := _services()) is not None:
+        await services.previews.ended()
 
 
 def _served(name: str, model: RegisteredModel) -> ServedModel:
@@ -133,6 +151,18 @@ def _served(name: str, model: RegisteredModel) -> ServedModel:
     service, wanted = getattr(bentoml.get_current_service(), name), model.spec.input
     client = BentoMattingClient(service, wanted.height, wanted.width)
     return ServedModel(model.spec, client)
+
+
+def _is_elsewhere(name: str) -> bool:
+    """Whether an inference service is no process of ours, so that its number says nothing here."""
+    address = BentoMLContainer.remote_runner_mapping.get().get(name, "")
+    return address.startswith("http")
+
+
+async def _begin(services: Services) -> None:
+    """Get ready for callers, and only then go on with tasks that wait."""
+    await _warm_up(services)
+    await services.tasks.run()
 
 
 async def _warm_up(services: Services) -> None:
@@ -156,6 +186,8 @@ async def _warm_up(services: Services) -> None:
 # BentoML brings the files of Swagger UI for its own page, which loads scripts of third parties.
 _SWAGGER_UI = Path(bentoml.__file__).parent / "_internal/server/static_content"
 app = create_app(_lifespan, swagger_ui=_SWAGGER_UI, require_key=_settings.require_key)
+#: The parts behind the routes; None until this process serves.
+_services = partial(getattr, app.state, "services", None)
 
 
 class RemovalInput(bentoml.IODescriptor, RemovalOptions):
@@ -195,7 +227,8 @@ _Inferences = type(
 
 
 @bentoml.asgi_app(create_page_app(), path="/")
-@bentoml.asgi_app(create_metrics_app(lambda: getattr(app.state, "services", None)), path="/")
+@bentoml.asgi_app(create_foreign_doors(_services), path="/")
+@bentoml.asgi_app(create_metrics_app(_services), path="/")
 @bentoml.asgi_app(app, path=PREFIX)
 @bentoml.service(
     name=PUBLIC,
@@ -207,6 +240,7 @@ _Inferences = type(
     http={"host": _settings.host, "port": _settings.port},
     logging={"access": {"enabled": False}},
     runner_probe={"enabled": False},  # a 500 where inference hangs; `__is_ready__` asks it
+    tracing=NO_TRACING,
     metrics={"enabled": False},  # its labels are raw paths; ours are in service.http.metrics
 )
 class BackgroundRemoval(_Inferences):  # type: ignore[misc, valid-type]
@@ -220,11 +254,10 @@ class BackgroundRemoval(_Inferences):  # type: ignore[misc, valid-type]
     def check_surroundings() -> None:
         """In the supervisor: refuse what would make it start its workers over and over."""
         set_up_logging(_log_config("supervisor"))
-        command = click.get_current_context(silent=True)  # `bentoml serve --port` wins over ours
-        given = command.params if command else {}
-        check_address(given.get("host") or _settings.host, given.get("port") or _settings.port)
+        check_own_address(_settings)
         check_folder(_settings.cache_dir, "BIREFNET_CACHE_DIR")
         check_keys_file(_settings.keys_file)
+        check_tasks(_settings.tasks, _settings.storage_url, _settings.tasks_key)
         check_storage(_settings.storage_url, _settings.keys_file)
         inference_logs = (log_config(_settings, name).file for name in _models)
         for file in (_settings.log_file, *inference_logs):
@@ -232,9 +265,7 @@ class BackgroundRemoval(_Inferences):  # type: ignore[misc, valid-type]
                 check_log_file(file)
         if len(_models) > 1:
             check_memory(list(_models.values()), allowed_bytes())
-        tags = [model.tag for model in _models.values()]
-        instance = open_instance(private_folders(_settings))
-        tame_supervisor(instance, stop_within_s(_settings), {MODEL_TAGS: " ".join(tags)})
+        prepare_supervisor(_settings, _models.values())
 
     @bentoml.api(input_spec=RemovalInput)
     async def remove_background(

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from service.outbound.destinations import read_destination
@@ -60,6 +60,14 @@ def _storage(value: str) -> str:
     return value
 
 
+def _tasks(value: str) -> str:
+    if value.lower() in ("off", "sqlite"):
+        return value.lower()
+    if re.fullmatch(r"sqlite:////.+|postgres(ql)?://.+", value) is None:
+        raise ValueError("off, sqlite, sqlite:////an/absolute/path or postgresql://...")
+    return value
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -75,6 +83,11 @@ HostNames = Annotated[Names, AfterValidator(_host_names)]
 Address = Annotated[str, AfterValidator(_address)]
 #: A folder, or the address of a bucket.
 StorageAddress = Annotated[str, AfterValidator(_storage)]
+#: Where tasks are kept, if they are; as those below, it may hold a secret, and is not printed.
+TasksAddress = Annotated[str, AfterValidator(_tasks), Field(repr=False)]
+RedisAddress = Annotated[str, Field(pattern=r"^((redis|rediss|redis\+unix)://.+)?$", repr=False)]
+Key = Annotated[str, Field(pattern="^([0-9a-fA-F]{64})?$", repr=False)]
+CollectorAddress = Annotated[str, Field(pattern=r"^(https?://[^\s/?#][^\s?#]*)?$", repr=False)]
 #: A path that may begin with `~`.
 HomePath = Annotated[Path, AfterValidator(Path.expanduser)]
 #: Of a word that may be written in any case.

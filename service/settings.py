@@ -10,28 +10,17 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from models.serving.options import EngineOptions
-from models.spec import Precision
-from service.setting_types import (
-    Address,
-    AnyCase,
-    Destinations,
-    HomePath,
-    HostNames,
-    ModelNames,
-    Names,
-    Networks,
-    StorageAddress,
-)
+from service import setting_types as kinds
+from service.engine_settings import EngineSettings
 
 PREFIX = "BIREFNET_"
 ENV_FILE = Path(".env")
 UNPREFIXED = {"log_level": "LOG_LEVEL", "log_format": "LOG_FORMAT", "log_file": "LOG_FILE"}
 
 
-class Settings(BaseSettings):
+class Settings(EngineSettings):
     """Everything an operator can choose."""
 
     model_config = SettingsConfigDict(
@@ -43,57 +32,6 @@ class Settings(BaseSettings):
         populate_by_name=True,
     )
 
-    model: str = Field(
-        default="auto",
-        description="Model to serve: a name of the catalogue, or auto for the best registered one.",
-    )
-    model_path: HomePath | None = Field(
-        default=None,
-        description="Checkpoint file to serve; wins over BIREFNET_MODEL=auto, contradicts a name.",
-    )
-    models: ModelNames = Field(
-        default=(),
-        description="Several models to serve at once, in place of BIREFNET_MODEL; callers choose "
-        "by name, and get the best of them otherwise.",
-    )
-    engine: Literal["auto", "openvino", "onnxruntime", "pytorch", "tensorrt", "fake"] = Field(
-        default="auto",
-        description="Inference engine; auto takes the fastest that opens. fake is for tests only.",
-    )
-    precision: Literal["auto", "f32", "f16", "bf16", "int8"] = Field(
-        default="auto",
-        description="Arithmetic of the network; auto takes the fastest that keeps the picture.",
-    )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto",
-        description="Where inference runs. cuda on a machine without a GPU serves degraded.",
-    )
-    use_tensorrt: bool | None = Field(
-        default=None,
-        description="true asks for TensorRT, degraded without it; unset: where it is there.",
-    )
-    build_engine: Literal["never", "background", "block"] = Field(
-        default="background",
-        description="When a missing TensorRT engine is built: never, while another engine serves, "
-        "or before the service starts.",
-    )
-    batch_size: int | None = Field(
-        default=None,
-        ge=1,
-        le=64,
-        description="Largest adaptive batch, in images; 1: none; unset: what suits the engine.",
-    )
-    num_workers: int = Field(
-        default=2, ge=1, le=64, description="Imaging threads (decode, compose, encode)."
-    )
-    pin_memory: bool = Field(
-        default=False,
-        description="Pinned host buffers for a CUDA engine; contradicts BIREFNET_DEVICE=cpu.",
-    )
-    cudnn_benchmark: bool = Field(
-        default=False,
-        description="cuDNN autotuning of the PyTorch engine; contradicts BIREFNET_DEVICE=cpu.",
-    )
     max_image_size_mb: float = Field(
         default=10, gt=0, le=100, description="Largest uploaded file, in MiB."
     )
@@ -119,10 +57,7 @@ class Settings(BaseSettings):
         default=50, ge=1, le=1000, description="Most pictures of one batch."
     )
     max_batch_mb: int = Field(
-        default=100,
-        ge=1,
-        le=4096,
-        description="Most of all pictures of one batch together, in MiB; they wait in memory.",
+        default=100, ge=1, le=4096, description="Most of one batch, in MiB; it waits in memory."
     )
     max_picture_memory_mb: int | None = Field(
         default=None,
@@ -132,6 +67,9 @@ class Settings(BaseSettings):
     )
     max_queue: int = Field(
         default=64, ge=1, le=4096, description="Most requests in the service; more get 503."
+    )
+    max_previews: int = Field(
+        default=16, ge=0, le=1000, description="Most live previews at once; more get 503. 0: none."
     )
     rate_limit_per_minute: int = Field(
         default=30, ge=0, description="Most requests per client and minute; 0: no limit."
@@ -146,17 +84,17 @@ class Settings(BaseSettings):
     max_in_flight_per_client: int = Field(
         default=3, ge=0, description="Most requests of one client at once; 0: no limit."
     )
-    keys_file: HomePath | None = Field(
+    keys_file: kinds.HomePath | None = Field(
         default=None,
         description="File of API keys, which python -m scripts.keys writes; unset: none are taken.",
     )
     require_key: bool = Field(
         default=False, description="Refuse callers without an API key; needs BIREFNET_KEYS_FILE."
     )
-    storage_url: StorageAddress = Field(
+    storage_url: kinds.StorageAddress = Field(
         default="~/.local/share/birefnet-background-removal",
-        description="Where the backgrounds lie that holders of a key upload: a folder, or s3://, "
-        "gs:// or az:// with a bucket and a prefix.",
+        description="Where the pictures of tasks lie, and the backgrounds that holders of a key "
+        "upload: a folder, or s3://, gs:// or az:// with a bucket and a prefix.",
     )
     max_backgrounds_per_key: int = Field(
         default=50, ge=0, le=1000, description="Most backgrounds that one key may keep."
@@ -164,31 +102,52 @@ class Settings(BaseSettings):
     max_background_mb_per_key: int = Field(
         default=100, ge=0, description="Most of all backgrounds of one key together, in MiB."
     )
-    redis_url: str = Field(
+    redis_url: kinds.RedisAddress = Field(
         default="",
-        pattern=r"^((redis|rediss|redis\+unix)://.+)?$",
-        repr=False,  # it may hold a password
         description="Redis that replicas keep rate limits in together (redis://, rediss:// or "
         "redis+unix://); unset: each replica keeps its own.",
+    )
+    tasks: kinds.TasksAddress = Field(
+        default="sqlite",
+        description="Where tasks are kept: sqlite (a file in the folder of BIREFNET_STORAGE_URL), "
+        "sqlite:///path on a local disk, postgresql:// for replicas, or off.",
+    )
+    tasks_key: kinds.Key = Field(
+        default="",
+        description="Encrypts pictures of tasks (AES-256-GCM): 64 hexadecimal digits; unset: none.",
+    )
+    max_tasks: int = Field(
+        default=1000, ge=1, le=100_000, description="Most unfinished tasks; more get 503."
+    )
+    max_tasks_per_client: int = Field(
+        default=100, ge=0, description="Most unfinished tasks of one client; 0: no limit."
+    )
+    task_result_sec: int = Field(
+        default=3600, ge=10, le=604_800, description="How long the result of a task is kept."
+    )
+    webhooks: bool = Field(default=False, description="Tell callers' servers how tasks end.")
+    webhook_servers: kinds.Destinations = Field(
+        default=(),
+        description="Servers of your own that may be told too, as in BIREFNET_IMAGE_URL_SERVERS.",
     )
     image_url: bool = Field(
         default=False,
         description="Fetch the picture that a caller names by image_url, from public servers only.",
     )
-    image_url_servers: Destinations = Field(
+    image_url_servers: kinds.Destinations = Field(
         default=(),
         description="Servers of your own that image_url may reach too, comma separated: "
         "10.1.2.3:9000, or 10.1.0.0/16 (ports 80 and 443). Any caller may then ask them for "
         "anything through us.",
     )
-    trusted_proxies: Networks = Field(
+    trusted_proxies: kinds.Networks = Field(
         default=(),
         description="Addresses or networks whose X-Forwarded-For is believed, comma separated.",
     )
-    cors_origins: Names = Field(
+    cors_origins: kinds.Names = Field(
         default=(), description="Origins a browser may call from, comma separated; empty: none."
     )
-    allowed_hosts: HostNames = Field(
+    allowed_hosts: kinds.HostNames = Field(
         default=(),
         description="Host names, beside localhost, that a browser may call a service on a loopback "
         "address by, comma separated; a reverse proxy on this machine may pass such a name on.",
@@ -196,8 +155,13 @@ class Settings(BaseSettings):
     page: bool = Field(
         default=True, description="Whether there is a page for people at /; false: only the API."
     )
-    host: Address = Field(default="127.0.0.1", description="Address to listen on.")
+    host: kinds.Address = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=55433, ge=1, le=65535, description="Port to listen on.")
+    inference_token: kinds.Key = Field(
+        default="",
+        description="Asked of whoever calls the inference service: 64 hexadecimal digits. It must "
+        "be set where that service is started by itself, and then for the public one, too.",
+    )
     keep_alive_sec: int = Field(
         default=75,
         ge=1,
@@ -210,70 +174,46 @@ class Settings(BaseSettings):
         le=65536,
         description="Most open connections; the longest silent one makes room for a new one.",
     )
-    cache_dir: HomePath = Field(
+    cache_dir: kinds.HomePath = Field(
         default=Path("~/.cache/birefnet-background-removal"),
         description="Writable folder for compiled models, and for the sockets between processes.",
     )
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = Field(
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], kinds.AnyCase] = Field(
         default="info",
         validation_alias="LOG_LEVEL",
         description="debug also logs stage times, and probes that succeed.",
     )
-    log_format: Annotated[Literal["text", "json"], AnyCase] = Field(
+    log_format: Annotated[Literal["text", "json"], kinds.AnyCase] = Field(
         default="text",
         validation_alias="LOG_FORMAT",
         description="text, or json: one object per line.",
     )
-    log_file: HomePath | None = Field(
+    log_file: kinds.HomePath | None = Field(
         default=None,
         validation_alias="LOG_FILE",
         description="Log file, rotated at 10 MB, three kept; unset: standard error only.",
     )
 
+    otlp_endpoint: kinds.CollectorAddress = Field(
+        default="",
+        description="Collector of traces (OTLP over HTTP), such as http://collector:4318; unset: "
+        "nothing is traced.",
+    )
+    trace_ratio: float = Field(
+        default=1,
+        ge=0,
+        le=1,
+        description="Share of requests that are traced; a caller's traceparent decides for itself.",
+    )
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.model_path is not None and self.model not in ("auto", self.model_path.stem):
-            raise ValueError(
-                f"BIREFNET_MODEL_PATH names {self.model_path.name} and BIREFNET_MODEL names "
-                f"{self.model}; set one of the two"
-            )
-        if self.models and (self.model != "auto" or self.model_path is not None):
-            raise ValueError(
-                "BIREFNET_MODELS takes the place of BIREFNET_MODEL and BIREFNET_MODEL_PATH; set "
-                "one of them"
-            )
         if self.require_key and self.keys_file is None:
             raise ValueError("BIREFNET_REQUIRE_KEY=true needs BIREFNET_KEYS_FILE")
-        if self.image_url_servers and not self.image_url:
-            raise ValueError("BIREFNET_IMAGE_URL_SERVERS needs BIREFNET_IMAGE_URL=true")
-        if self.device == "cpu" and self.wants_of_gpu:
-            raise ValueError(
-                f"{self.wants_of_gpu[0]}=true needs a GPU and contradicts BIREFNET_DEVICE=cpu"
-            )
-        if self.engine == "onnxruntime" and self.precision not in ("auto", "f32"):
-            raise ValueError(
-                f"BIREFNET_PRECISION={self.precision} contradicts BIREFNET_ENGINE=onnxruntime, "
-                "which runs in f32 on a CPU"
-            )
-        if self.engine == "tensorrt" and (self.device == "cpu" or self.use_tensorrt is False):
-            raise ValueError(
-                "BIREFNET_ENGINE=tensorrt contradicts BIREFNET_DEVICE=cpu and "
-                "BIREFNET_USE_TENSORRT=false"
-            )
+        for names, switch in (("image_url_servers", "image_url"), ("webhook_servers", "webhooks")):
+            if getattr(self, names) and not getattr(self, switch):
+                raise ValueError(f"{variable(names)} needs {variable(switch)}=true")
         return self
-
-    @property
-    def wants_of_gpu(self) -> tuple[str, ...]:
-        """Variables set to true that mean something on a GPU only."""
-        names = ("use_tensorrt", "pin_memory", "cudnn_benchmark")
-        return tuple(variable(name) for name in names if getattr(self, name))
-
-    @property
-    def engine_options(self) -> EngineOptions:
-        """What is asked of the engines."""
-        names = EngineOptions.__dataclass_fields__.keys() - {"precision"}
-        precision = None if self.precision == "auto" else Precision(self.precision)
-        return EngineOptions(precision=precision, **{name: getattr(self, name) for name in names})
 
 
 def variable(field: str) -> str:

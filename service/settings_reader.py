@@ -12,6 +12,9 @@ from service.env_file import env_file_encoding, env_file_faults
 from service.errors import CannotStart
 from service.settings import ENV_FILE, PREFIX, Settings, variable
 
+# Of the client, which may run in the same environment.
+_OF_THE_CLIENT = frozenset(f"{PREFIX}{name}" for name in ("URL", "API_KEY", "API_KEY_FILE"))
+
 
 def read_settings() -> Settings:
     """Read the environment and `.env`.
@@ -40,7 +43,8 @@ def _misspelt() -> list[str]:
     faults = []
     for name in (*os.environ, *dotenv_values(ENV_FILE, encoding=env_file_encoding(ENV_FILE))):
         bare = name.upper().removeprefix(PREFIX)
-        if name.upper().startswith(PREFIX) and known.get(bare) != name.upper():
+        is_ours = name.upper().startswith(PREFIX) and name.upper() not in _OF_THE_CLIENT
+        if is_ours and known.get(bare) != name.upper():
             near = difflib.get_close_matches(bare, known, n=1)
             hint = f"; did you mean {known[near[0]]}?" if near else ""
             faults.append(f"{name} is not a setting{hint}")

@@ -15,7 +15,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from types import FrameType
 
@@ -27,12 +27,17 @@ _READ_ARRIVED_S = 0.25
 Handler = Callable[[int, FrameType | None], object]
 
 
-def announce_stop(stopping: asyncio.Event) -> None:
+def announce_stop(stopping: asyncio.Event, finish: Callable[[], Awaitable[None]]) -> None:
     """Set an event of the running loop when this process is told to stop, and refuse callers.
 
     Not at once: a body that still is in the kernel's buffers has arrived, too.
+
+    Args:
+        stopping: The event.
+        finish: Waited for before the server is told, which closes WebSockets amid their answers.
     """
     loop = asyncio.get_running_loop()
+    finishing: set[asyncio.Task[None]] = set()
 
     def note(number: int, frame: FrameType | None, then: Handler) -> None:
         loop.call_soon_threadsafe(loop.call_later, _READ_ARRIVED_S, stop, number, then)
@@ -40,7 +45,16 @@ def announce_stop(stopping: asyncio.Event) -> None:
     def stop(number: int, then: Handler) -> None:
         stopping.set()
         _refuse_new_callers(loop)
-        then(number, None)
+        task = loop.create_task(finish_first(number, then))
+        finishing.add(task)
+        task.add_done_callback(finishing.discard)
+
+    async def finish_first(number: int, then: Handler) -> None:
+        try:
+            if not finishing - {asyncio.current_task()}:  # whoever asks twice does not wait
+                await finish()
+        finally:
+            then(number, None)
 
     _wrap_stop_signals(note)
 

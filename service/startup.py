@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
 from collections.abc import Sequence
 from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -35,8 +37,12 @@ _BYTES_PER_INPUT_PIXEL = 700
 
 
 @cache
-def choose_models(settings: Settings) -> tuple[RegisteredModel, ...]:
+def choose_models(settings: Settings, verified: bool = True) -> tuple[RegisteredModel, ...]:
     """Find the models to serve; in a worker those that its supervisor has found and verified.
+
+    Args:
+        settings: The settings.
+        verified: Whether their files are read; who does without it must call `check_intact`.
 
     Returns:
         The models, the best first.
@@ -48,7 +54,7 @@ def choose_models(settings: Settings) -> tuple[RegisteredModel, ...]:
     if told and None not in told:
         return tuple(model for model in told if model is not None)
     try:
-        found = [find_model(settings, name) for name in _names(settings)]
+        found = [find_model(settings, name, verified) for name in _names(settings)]
     except BackgroundRemovalError as missing:
         raise CannotStart(missing) from missing
     return tuple(sorted(found, key=lambda model: model.spec.rank))
@@ -91,7 +97,9 @@ def estimate_bytes(model: RegisteredModel) -> int:
     return _PROCESS_BYTES + 2 * graph + wanted.height * wanted.width * _BYTES_PER_INPUT_PIXEL
 
 
-def find_model(settings: Settings, name: str | None = None) -> RegisteredModel:
+def find_model(
+    settings: Settings, name: str | None = None, verified: bool = True
+) -> RegisteredModel:
     """Find the model the settings name, reading all of it once; never a silent substitute.
 
     A checkpoint file that was not registered yet is registered now, in a process of its own: what
@@ -100,6 +108,7 @@ def find_model(settings: Settings, name: str | None = None) -> RegisteredModel:
     Args:
         settings: The settings.
         name: A model of the catalogue, or `auto`, in place of what the settings name.
+        verified: Whether the files of a registered model are read.
 
     Raises:
         CheckpointError: If it is not there, cannot be registered, or was damaged since it was.
@@ -107,11 +116,29 @@ def find_model(settings: Settings, name: str | None = None) -> RegisteredModel:
     if name is None and settings.model_path is not None:
         return _of_file(settings.model_path.absolute(), settings.model)
     known = resolve(name or settings.model)
+    if verified:
+        _verify(known)
+    return known
+
+
+def _verify(known: RegisteredModel) -> None:
     if not is_intact(known):
         raise CheckpointError(
             f"{known.tag} in the model store is damaged; run: make model MODEL={known.spec.name}"
         )
-    return known
+
+
+def check_intact(models: Sequence[RegisteredModel]) -> None:
+    """Read all files of models, and find out whether they are what was registered.
+
+    Raises:
+        CannotStart: With one sentence, if not.
+    """
+    try:
+        for model in models:
+            _verify(model)
+    except CheckpointError as damaged:
+        raise CannotStart(damaged) from damaged
 
 
 def _of_file(file: Path, model: str) -> RegisteredModel:
@@ -202,17 +229,59 @@ def check_storage(address: str, keys_file: Path | None) -> None:
         raise CannotStart(f"BIREFNET_STORAGE_URL: {refused}") from refused
 
 
-def check_redis(url: str) -> None:
-    """Find out whether what speaks to Redis is installed; Redis itself may come later.
+def check_tasks(tasks: str, address: str, key: str) -> None:
+    """Find out whether tasks could be kept, without making anything before there is one.
 
     Raises:
         CannotStart: With one sentence, if not.
     """
-    if url and find_spec("redis") is None:
+    if tasks == "off":
+        return
+    if key and find_spec("cryptography") is None:
+        raise _lacks("BIREFNET_TASKS_KEY", "cryptography", "cryptography>=45")
+    folder = folder_of(address)
+    if folder is None:
+        _check_bucket(address)
+        return
+    nearest = next(place for place in (folder, *folder.parents) if place.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise CannotStart(
-            "BIREFNET_REDIS_URL: the package redis is not installed; run: "
-            f"{sys.executable} -m pip install 'redis>=5.2'"
+            f"BIREFNET_STORAGE_URL: {folder} is not a writable folder; tasks lie there, unless "
+            "BIREFNET_TASKS=off"
         )
+
+
+def _check_bucket(address: str) -> None:
+    try:
+        open_store(address)
+    except BadStorage as refused:
+        raise CannotStart(f"BIREFNET_STORAGE_URL: {refused}") from refused
+
+
+def check_extras(settings: Settings) -> None:
+    """Find out whether what speaks to Redis and to a collector of traces is installed.
+
+    Redis and the collector themselves may come later.
+
+    Raises:
+        CannotStart: With one sentence, if not.
+    """
+    if settings.redis_url and find_spec("redis") is None:
+        raise _lacks("BIREFNET_REDIS_URL", "redis", "redis>=5.2")
+    # A name below opentelemetry.exporter could not be looked up where there is no exporter at all.
+    if settings.otlp_endpoint and find_spec("opentelemetry.proto") is None:
+        package = "opentelemetry-exporter-otlp-proto-http"
+        raise _lacks(
+            "BIREFNET_OTLP_ENDPOINT", package, f"{package}=={version('opentelemetry-sdk')}"
+        )
+
+
+def _lacks(variable: str, package: str, wanted: str) -> CannotStart:
+    """A setting that needs a package."""
+    return CannotStart(
+        f"{variable}: the package {package} is not installed; run: "
+        f"{sys.executable} -m pip install '{wanted}'"
+    )
 
 
 def check_log_file(file: Path) -> None:

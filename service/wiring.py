@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +13,9 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.access.access import Access, AccessConfig
 from service.access.rate_limit import RateLimitConfig
-from service.blobs.blobs import Blobs
+from service.blobs.blobs import Blobs, folder_of
+from service.bounds import bounds_of
+from service.errors import CannotStart
 from service.http.app import EXPOSED_HEADERS
 from service.http.bodies import IntakeConfig
 from service.http.dependencies import Services
@@ -20,19 +24,23 @@ from service.http.health import HealthReporter, Requested
 from service.http.host_check import HostCheckMiddleware
 from service.http.metrics import Metrics
 from service.http.middleware import ExchangeMiddleware, IntakeMiddleware
-from service.http.policies import create_policies
+from service.http.origin_check import OriginCheckMiddleware
+from service.http.policies import PREFIX, create_policies
 from service.http.target import TargetMiddleware
-from service.imaging.guard import ImageLimits
 from service.library.library import BackgroundLibrary, Quota
 from service.outbound.destinations import read_destination
 from service.outbound.fetch import FetchConfig, Fetcher
+from service.preview.previews import PreviewConfig, Previews
 from service.processes.connections import ConnectionConfig
 from service.removal.bounds import RemoverConfig
 from service.removal.ports import ServedModel
 from service.removal.remover import BackgroundRemover
 from service.removal.telemetry import StageObserver, Telemetry
-from service.resources import allowed_bytes
 from service.settings import Settings
+from service.tasks.asked import TasksConfig
+from service.tasks.dbos_queue import QueueConfig
+from service.tasks.tasks import Tasks
+from service.tasks.webhooks import WebhookConfig
 
 _FETCH_S = 10.0
 
@@ -53,6 +61,8 @@ class HttpConfig:
             keys.
         backgrounds: How many backgrounds one key may keep.
         fetching: How pictures are fetched from addresses; None for never.
+        tasks: How tasks are kept; None where none are taken.
+        previews: Bounds of previews.
         cors_origins: Origins whose pages may call.
         allowed_hosts: Host names a browser may use beside local ones.
         has_page: Whether there is a page at `/`.
@@ -68,6 +78,8 @@ class HttpConfig:
     storage: str = ""
     backgrounds: Quota = field(default_factory=Quota)
     fetching: FetchConfig | None = None
+    tasks: TasksConfig | None = None
+    previews: PreviewConfig = field(default_factory=PreviewConfig)
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     has_page: bool = True
@@ -77,7 +89,7 @@ def configure(settings: Settings) -> HttpConfig:
     """What settings mean for the HTTP side."""
     return HttpConfig(
         requested=Requested(settings.device, settings.wants_of_gpu, settings.model),
-        remover=_bounds(settings),
+        remover=bounds_of(settings),
         access=AccessConfig(
             rates=RateLimitConfig(
                 per_minute=settings.rate_limit_per_minute,
@@ -101,24 +113,11 @@ def configure(settings: Settings) -> HttpConfig:
         storage=settings.storage_url,
         backgrounds=_quota(settings),
         fetching=_fetching(settings),
+        tasks=_tasks(settings),
+        previews=PreviewConfig(most=settings.max_previews),
         cors_origins=settings.cors_origins,
         allowed_hosts=settings.allowed_hosts,
         has_page=settings.page,
-    )
-
-
-def _bounds(settings: Settings) -> RemoverConfig:
-    """How much is worked on at once, and for how long."""
-    return RemoverConfig(
-        limits=ImageLimits(
-            max_bytes=int(settings.max_image_size_mb * 1024**2),
-            max_pixels=int(settings.max_megapixels * 1e6),
-            max_ratio=settings.max_decompression_ratio,
-        ),
-        timeout_s=settings.processing_timeout_sec,
-        workers=settings.num_workers,
-        max_queue=settings.max_queue,
-        max_bytes=_picture_bytes(settings),
     )
 
 
@@ -138,11 +137,33 @@ def _quota(settings: Settings) -> Quota:
     return Quota(settings.max_backgrounds_per_key, settings.max_background_mb_per_key * 1024**2)
 
 
-def _picture_bytes(settings: Settings) -> int:
-    """Memory for pictures; what nobody has set leaves as much again to everything else."""
-    if settings.max_picture_memory_mb is not None:
-        return settings.max_picture_memory_mb * 1024**2
-    return min(settings.num_workers * 1024**3, allowed_bytes() // 2)
+def _tasks(settings: Settings) -> TasksConfig | None:
+    """How tasks are kept."""
+    if settings.tasks == "off":
+        return None
+    url, executor = settings.tasks, f"{socket.gethostname()}:{settings.port}"
+    if url == "sqlite":
+        folder = folder_of(settings.storage_url)
+        if folder is None:
+            raise CannotStart(
+                "BIREFNET_TASKS=sqlite needs a folder, and BIREFNET_STORAGE_URL is a bucket; "
+                "set BIREFNET_TASKS to sqlite:////a/path, postgresql://... or off"
+            )
+        url = f"sqlite:///{folder / 'tasks.db'}"
+    if url.startswith("sqlite"):
+        executor = ""
+    url = re.sub("^postgres(ql)?:", "postgresql+psycopg:", url)
+    return TasksConfig(
+        queue=QueueConfig(url, executor),
+        storage=settings.storage_url,
+        key=bytes.fromhex(settings.tasks_key),
+        webhooks=WebhookConfig(PREFIX, tuple(map(read_destination, settings.webhook_servers)))
+        if settings.webhooks
+        else None,
+        most=settings.max_tasks,
+        most_per_caller=settings.max_tasks_per_client,
+        keep_s=settings.task_result_sec,
+    )
 
 
 def create_services(
@@ -165,9 +186,10 @@ def create_services(
     may_upload = config.access.keys_file is not None and config.storage
     blobs = Blobs(config.storage) if may_upload else None
     backgrounds = BackgroundLibrary(remover, blobs, config.backgrounds)
+    tasks = Tasks(remover, config.tasks, stopping)
 
     async def notes() -> list[str]:
-        return [*await access.notes(), *await backgrounds.notes()]
+        return [*await access.notes(), *await backgrounds.notes(), *await tasks.notes()]
 
     health = HealthReporter(
         models,
@@ -186,6 +208,8 @@ def create_services(
         stopping,
         config.max_batch_images,
         backgrounds,
+        tasks,
+        Previews(remover, config.previews, stopping),
         Fetcher(config.fetching) if config.fetching else None,
     )
 
@@ -217,6 +241,7 @@ def create_middlewares(
         ),
         Middleware(EnvelopeMiddleware),
         Middleware(HostCheckMiddleware, allowed_hosts=config.allowed_hosts),
+        Middleware(OriginCheckMiddleware, allowed=config.cors_origins),
         Middleware(
             IntakeMiddleware, limiter=access.limiter, config=config.intake, draining=draining
         ),

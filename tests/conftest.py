@@ -32,7 +32,13 @@ _TENSORRT = frozenset({"tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"})
 _SS_DISABLE = 2  # signal.h
 _LEFT_OUT = pytest.StashKey[int]()
 # End-to-end tests that start all their servers themselves, so that either lane may take them.
-_OF_THEIR_OWN = frozenset({"test_bento.py", "test_engine_chain.py", "test_start.py"})
+_OF_THEIR_OWN = frozenset(
+    f"test_{name}.py"
+    for name in (
+        *("bento", "client_pace", "engine_chain", "start"),
+        *("tasks", "tasks_in_trouble", "webhooks"),
+    )
+)
 _OURS = ("BIREFNET_", "LOG_LEVEL", "LOG_FORMAT", "LOG_FILE")
 
 

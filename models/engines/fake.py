@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import numpy as np
@@ -12,12 +13,15 @@ from models.engine import EngineConfig, EngineInfo, Headroom
 from models.errors import InferenceFailed
 from models.spec import Precision
 
+_DEADLY = [254, 0, 254]
+
 
 class FakeEngine:
     """A full engine whose matte is the picture's green channel.
 
     A picture may ask for time: one whose first pixel is ``(255, 0, b)`` takes ``b / 50`` seconds,
-    so that a test can hold a running service in the middle of a batch.
+    so that a test can hold a running service in the middle of a batch. One whose first pixel is
+    ``(254, 0, 254)`` ends the process.
 
     Args:
         files: Ignored.
@@ -41,6 +45,8 @@ class FakeEngine:
         """Run one batch; see `models.engine.Engine`."""
         if self._closed:
             raise InferenceFailed("the engine is closed")
+        if any(item[0, 0].tolist() == _DEADLY for item in batch):
+            os._exit(1)
         time.sleep(
             self._seconds_per_item * len(batch) + sum(_seconds_asked(item) for item in batch)
         )

@@ -47,7 +47,7 @@ def export(checkpoint: Path, spec: ModelSpec, folder: Path) -> None:
         return
     model = attach_uint8_io(checkpoint, spec)
     onnx.save(model, str(folder / GRAPH_FILE))
-    if Precision.INT8 in spec.precisions:
+    if Precision.INT8 in spec.allowed_precisions:
         quantized = quantize(model, read_calibration(spec.name))
         onnx.save(quantized, str(folder / QUANTIZED_GRAPH_FILE))
 

@@ -11,6 +11,8 @@ Source:
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -22,7 +24,7 @@ from models.matting.spread import spread
 _MAX_SIDE = 320
 
 
-def estimate_foreground(source: U8Array, alpha_u8: U8Array) -> U8Array:
+def estimate_foreground(source: U8Array, alpha_u8: U8Array, reach: float = 0) -> U8Array:
     """Estimate the true colours of the subject where its edge is soft.
 
     Opaque pixels keep the source's colours exactly; so does what has no certain colours near.
@@ -30,16 +32,17 @@ def estimate_foreground(source: U8Array, alpha_u8: U8Array) -> U8Array:
     Args:
         source: Colours ``[H, W, 3]``.
         alpha_u8: Matte ``[H, W]``, 0..255.
+        reach: How far the edge will be moved or softened afterwards, in pixels.
 
     Returns:
-        Foreground ``[H, W, 3]``. Colours under alpha 0 mean nothing.
+        Foreground ``[H, W, 3]``. Colours under alpha 0, farther out than that, mean nothing.
     """
     height, width = alpha_u8.shape
     grid = make_grid(height, width, _MAX_SIDE)
     coarse = reduce_to_grid(alpha_u8, grid)
     layers = _layers(reduce_to_grid(source, grid), coarse)
     foreground = source.copy()
-    for cells in soft_blocks(coarse, grid):
+    for cells in soft_blocks(coarse, grid, math.ceil(reach / min(grid.step_y, grid.step_x))):
         pixels = grid.pixels(cells, height, width)
         size = source[pixels].shape[:2]
         near, far = (np.asarray(enlarge(layer, cells, grid, *size), np.uint8) for layer in layers)

@@ -91,17 +91,18 @@ def reduce_to_grid(image: U8Array, grid: Grid) -> U8Array:
     return np.asarray(cv2.resize(reduced, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def soft_blocks(coarse: U8Array, grid: Grid) -> Iterator[Block]:
+def soft_blocks(coarse: U8Array, grid: Grid, reach: int = 0) -> Iterator[Block]:
     """Find runs of neighbouring blocks where alpha is not 0 or 255 throughout.
 
     Args:
         coarse: Matte on the grid ``[grid.height, grid.width]``, 0..255.
         grid: The grid.
+        reach: How far from there blocks count as well, in cells.
 
     Yields:
         Rows and columns, in cells.
     """
-    near = np.ones((5, 5), np.uint8)
+    near = np.ones((2 * reach + 5,) * 2, np.uint8)
     soft = (cv2.dilate(coarse, near) > 0) & (cv2.erode(coarse, near) < 255)
     rows = max(1, _BLOCK_PX // grid.step_y)
     columns = max(1, _BLOCK_PX // grid.step_x)

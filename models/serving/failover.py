@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Lock
+from typing import TypeVar
 
 from models.arrays import U8Array
 from models.artifacts import ModelFiles
@@ -27,6 +28,8 @@ from models.serving.predictor import MattePredictor
 from models.spec import Precision
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _FAILURES_TO_MAKE_WAY = 3
 
@@ -54,16 +57,23 @@ class FailoverPredictor:
         open_fallback: Opens the CPU engine that stands in; called when it is first needed.
         height: Rows of the model input, in pixels.
         width: Columns of the model input, in pixels.
+        warm: Whether the engine runs once before this returns.
 
     Raises:
-        InferenceFailed: If the engine fails its first pictures; it is closed.
+        InferenceFailed: If it does so and fails; it is closed.
     """
 
     def __init__(
-        self, engine: Engine, open_fallback: Callable[[], Engine], height: int, width: int
+        self,
+        engine: Engine,
+        open_fallback: Callable[[], Engine],
+        height: int,
+        width: int,
+        *,
+        warm: bool = True,
     ) -> None:
         self._shape = height, width
-        self._predictor = self._warm(engine)
+        self._predictor = self._warm(engine) if warm else MattePredictor(engine, height, width)
         self._open_fallback = open_fallback
         self._fallback: MattePredictor | None = None
         self._one_at_a_time = Lock()
@@ -107,6 +117,15 @@ class FailoverPredictor:
                 return self._retry(batch, failure)
             self._device_failures = 0
             return BatchOutcome(alphas, engine.info)
+
+    def between_batches(self, work: Callable[[Engine], T]) -> T:
+        """Do something while no batch is under way.
+
+        Args:
+            work: Is given what serves, and gives what is returned; batches wait for it.
+        """
+        with self._one_at_a_time:
+            return work(self.engine)
 
     def swap(self, engine: Engine) -> None:
         """Let another engine take over, once it is warm and no batch is under way.

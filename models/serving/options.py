@@ -55,7 +55,7 @@ class EngineOptions:
         return EngineConfig(
             height=spec.input.height,
             width=spec.input.width,
-            precisions=tuple(spec.precisions) if on_cpu else _CUDA_PRECISIONS,
+            precisions=spec.allowed_precisions if on_cpu else _CUDA_PRECISIONS,
             precision=self.precision,
             max_batch=_CPU_BATCH if on_cpu else self.batch_size or CUDA_BATCH,
             cache_dir=self.cache_dir,

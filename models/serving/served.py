@@ -7,7 +7,7 @@ built yet, is built in a process of its own and takes over between two batches.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import Event, Thread
 
 from models.arrays import U8Array
@@ -29,6 +29,7 @@ from models.errors import (
     EngineIncompatible,
     EngineNotBuilt,
     EngineUnavailable,
+    InferenceFailed,
     ModelError,
 )
 from models.serving.acceptance import (
@@ -37,6 +38,7 @@ from models.serving.acceptance import (
     reference_mattes,
     reference_pictures,
 )
+from models.serving.cpu_precision import CpuPrecision
 from models.serving.failover import BatchOutcome, FailoverPredictor, open_on_cpu
 from models.serving.options import EngineOptions
 from models.serving.status import EngineStatus
@@ -55,13 +57,18 @@ class ServedEngines:
     Args:
         options: What the operator wants.
         model: The model.
+        prove: Whether every engine runs once before it serves. Without that, a CPU's is proven by
+            its first batch: where it fails, the next engine makes the same batch.
 
     Raises:
         EngineUnavailable: If no engine opens; says why, one after the other.
     """
 
-    def __init__(self, options: EngineOptions, model: RegisteredModel) -> None:
+    def __init__(
+        self, options: EngineOptions, model: RegisteredModel, *, prove: bool = True
+    ) -> None:
         self._options, self._model = options, model
+        self._prove = self._is_proven = prove
         self._notes = [FAKE_NOTE] if options.engine == "fake" else []
         self._stands_in = False
         self._building: str | None = None
@@ -69,6 +76,8 @@ class ServedEngines:
         self._closing = Event()
         self._builder: Thread | None = None
         options.cache_dir.mkdir(parents=True, exist_ok=True)
+        self._precision = CpuPrecision(options, model)
+        self._untried = self._candidates()
         self._predictor = self._open_best()
         if self._building is not None:
             self._builder = Thread(target=self._build_and_take_over, name="build", daemon=True)
@@ -80,8 +89,19 @@ class ServedEngines:
         return self._predictor.engine
 
     def predict(self, batch: U8Array) -> BatchOutcome:
-        """Make mattes; see `models.serving.failover.FailoverPredictor`."""
-        return self._predictor.predict(batch)
+        """Make mattes; see `models.serving.failover.FailoverPredictor`.
+
+        Raises:
+            EngineUnavailable: If no engine makes the first batch; so will all others.
+        """
+        try:
+            return self._predictor.predict(batch) if self._is_proven else self._prove_by(batch)
+        finally:
+            self._precision.batch_ended()
+
+    def try_faster_precision(self, has_room: Callable[[], bool]) -> None:
+        """See `models.serving.cpu_precision.CpuPrecision.try_faster`."""
+        self._precision.try_faster(self._predictor, has_room)
 
     def describe(self) -> EngineStatus:
         """What really runs, and why it is not what was asked for."""
@@ -95,16 +115,30 @@ class ServedEngines:
             gpu_memory_free_mb=round(headroom.free_mb, 1) if headroom else 0.0,
             graph_present=self._model.files.graph.is_file(),
             notes=(*self._notes, *self._predictor.notes, *meanwhile),
+            precision_reason=self._precision.reason(info),
         )
 
     def close(self) -> None:
         """End a build, close every engine."""
         self._closing.set()
+        self._precision.close()
         if self._build is not None:
             self._build.cancel()
         if self._builder is not None:
             self._builder.join(_END_OF_BUILD_S)
         self._predictor.close()
+
+    def _prove_by(self, batch: U8Array) -> BatchOutcome:
+        """Make mattes with the first engine that can; it serves from now on."""
+        while True:
+            try:
+                made = self._predictor.predict(batch)
+                self._is_proven = True
+                return made
+            except InferenceFailed as refused:
+                self._note_refusal(self.engine.info.name, refused)
+                self._predictor.close()
+                self._predictor = self._open_best()
 
     def _candidates(self) -> Iterator[str]:
         """Engines to try, best first."""
@@ -140,8 +174,8 @@ class ServedEngines:
         self._notes += lacking
 
     def _open_best(self) -> FailoverPredictor:
-        """A predictor that begins with the best engine that opens now, and is warm."""
-        for name in self._candidates():
+        """A predictor that begins with the best engine that was not tried yet and opens now."""
+        for name in self._untried:
             try:
                 return self._predictor_of(self._open_or_build(name))
             except EngineNotBuilt as missing:
@@ -152,11 +186,17 @@ class ServedEngines:
         if not self._stands_in or self._options.precision is None:
             raise EngineUnavailable(f"no engine could be opened: {'; '.join(self._notes)}")
         self._notes.append(f"BIREFNET_PRECISION={self._options.precision.value} needs the GPU")
+        self._prove = True  # nothing is left to try
         return self._predictor_of(self._open_fallback())
 
     def _predictor_of(self, engine: Engine) -> FailoverPredictor:
         size = self._model.spec.input
-        return FailoverPredictor(engine, self._open_fallback, size.height, size.width)
+        # A build would take over between the first batch and another engine's.
+        may_wait = engine.info.device == "cpu" and self._building is None
+        self._is_proven = self._prove or not may_wait
+        return FailoverPredictor(
+            engine, self._open_fallback, size.height, size.width, warm=self._is_proven
+        )
 
     def _open_or_build(self, name: str) -> Engine:
         """One engine, built first if `BIREFNET_BUILD_ENGINE` says that all shall wait for it."""
@@ -257,4 +297,4 @@ class ServedEngines:
             log.info("%s", self._building)
 
     def _config(self, on_cpu: bool) -> EngineConfig:
-        return self._options.config(self._model.spec, on_cpu)
+        return self._precision.config if on_cpu else self._options.config(self._model.spec, False)

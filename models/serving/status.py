@@ -17,6 +17,7 @@ class EngineStatus:
         gpu_memory_free_mb: Free memory of the device, in MiB; 0 without one.
         graph_present: Whether the model's graph is where it was registered.
         notes: Why less serves than might, one sentence each; fit to be shown to anybody.
+        precision_reason: Why a CPU engine runs in its precision; empty where nothing was chosen.
     """
 
     engine: EngineInfo
@@ -24,3 +25,4 @@ class EngineStatus:
     gpu_memory_free_mb: float
     graph_present: bool
     notes: tuple[str, ...]
+    precision_reason: str = ""

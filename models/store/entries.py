@@ -10,17 +10,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import bentoml
-from bentoml.container import BentoMLContainer  # type: ignore[attr-defined]
+from models.store.home import store_folder
+
+if TYPE_CHECKING:  # imported where it is needed; see `models.store.home`
+    import bentoml
 
 # Written last: BentoML copies an entry into its place file by file.
 COMPLETE = "complete"
-
-
-def store_folder() -> Path:
-    """The model store of the BentoML home: where models are registered."""
-    return Path(BentoMLContainer.model_store_dir.get())
 
 
 @contextmanager
@@ -32,6 +30,8 @@ def new_entry(name: str, version: str, labels: Mapping[str, str]) -> Iterator[be
         version: Its version.
         labels: What BentoML shows of it.
     """
+    import bentoml
+
     folder = store_folder() / name / version
     shutil.rmtree(folder, ignore_errors=True)  # damaged, or left by an interrupted one
     # BentoML would look up what was registered last, and fail where that is damaged.
@@ -64,4 +64,8 @@ _FOLDER = Path(__file__).parents[3]  # of a Bento: its code lies in `src`
 
 @cache
 def _bento() -> bentoml.Bento | None:
-    return bentoml.Bento.from_path(_FOLDER) if (_FOLDER / "bento.yaml").is_file() else None
+    if not (_FOLDER / "bento.yaml").is_file():
+        return None
+    import bentoml
+
+    return bentoml.Bento.from_path(_FOLDER)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import bentoml
-
 from models.artifacts import StoredPlan
 from models.engines.trt.plan import PlanManifest
 from models.store.entries import COMPLETE, model_folders, new_entry
+from models.store.home import metadata_of
 
 PLAN_FILE = "engine.plan"
 _MODE = 0o644  # whatever the umask: what others may write is refused
@@ -50,8 +49,7 @@ def plans_of(model: str) -> tuple[StoredPlan, ...]:
 
 def _open_entry(folder: Path) -> StoredPlan | None:
     try:
-        stored = bentoml.Model.from_path(folder)
-        return StoredPlan(folder / PLAN_FILE, dict(stored.info.metadata))
+        return StoredPlan(folder / PLAN_FILE, metadata_of(folder))
     except Exception:  # a damaged entry raises whatever its bytes lead to; it is none
         return None
 

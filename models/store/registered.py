@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bentoml import Model
-
 from models.artifacts import GRAPH_VERSION, ModelFiles, sha256_of
 from models.catalog import CATALOG, CUSTOM_NAME, PUBLISHED_AS, custom_birefnet, find, find_by_hash
 from models.errors import ModelNotFound
 from models.spec import ModelSpec
-from models.store.entries import COMPLETE, bundled_tags, model_folders, store_folder
+from models.store.entries import COMPLETE, bundled_tags, model_folders
+from models.store.home import metadata_of, store_folder
 from models.store.manifest import Manifest
 from models.store.plans import is_plan, plans_of
 
@@ -166,7 +165,7 @@ def open_entry(folder: Path, spec: ModelSpec | None) -> RegisteredModel | None:
     if not (folder / COMPLETE).is_file():
         return None
     try:
-        manifest = _manifest_of(folder)
+        manifest = Manifest.from_metadata(metadata_of(folder))
     except Exception:  # a damaged entry raises whatever its bytes lead to; it is none of ours
         return None
     if spec is None:
@@ -176,10 +175,6 @@ def open_entry(folder: Path, spec: ModelSpec | None) -> RegisteredModel | None:
         return None
     files = replace(files, plans=plans_of(spec.name), digests=manifest.files)
     return RegisteredModel(tag=_tag_of(folder), files=files, spec=spec)
-
-
-def _manifest_of(folder: Path) -> Manifest:
-    return Manifest.from_metadata(Model.from_path(folder).info.metadata)
 
 
 def _tag_of(folder: Path) -> str:

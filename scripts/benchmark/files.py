@@ -87,7 +87,7 @@ def _registered(name: str, forms: Sequence[str], scratch: Path) -> Subject:
         name=name,
         height=height,
         width=width,
-        precisions=tuple(model.spec.precisions),
+        precisions=model.spec.allowed_precisions,
         files=model.files,
         graphs=graphs,
         caveat=f"registered as {model.tag}",

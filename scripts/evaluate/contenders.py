@@ -69,9 +69,13 @@ class OpenModel:
         alpha: U8Array = self.engine.predict(fit(source, size.height, size.width)[None])[0]
         return alpha
 
+    def matte(self, source: U8Array) -> U8Array:
+        """The matte ``[H, W]`` that the service makes of a picture by default."""
+        return smooth_alpha(refine_alpha(self.infer(source), source, self.spec.refinement))
+
     def cut_out(self, source: U8Array) -> U8Array:
         """What the service makes of a picture by default."""
-        alpha = smooth_alpha(refine_alpha(self.infer(source), source, self.spec.refinement))
+        alpha = self.matte(source)
         return cutout(estimate_foreground(source, alpha), alpha)
 
     def close(self) -> None:
@@ -120,7 +124,7 @@ def open_model(wanted: str, weights: Path) -> OpenModel:
     config = EngineConfig(
         height=model.spec.input.height,
         width=model.spec.input.width,
-        precisions=tuple(model.spec.precisions),
+        precisions=model.spec.allowed_precisions,
         precision=Precision(precision) if precision else None,
     )
     return OpenModel(model.spec, open_engine(engine or CPU_ENGINES[0], model.files, config))

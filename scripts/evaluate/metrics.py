@@ -3,9 +3,8 @@
 Everywhere ``alpha_u8`` and ``true_alpha_u8`` are mattes ``[H, W]``, 0..255, and ``region`` is a
 mask ``[H, W]`` of the pixels that count, or None for all of them.
 
-The band is where people look: the pixels within a few pixels of the true edge. An error over the
-whole picture mostly says how much of it is plain background. What matting papers report is in
-`matte_errors.py`.
+The error of alpha and the band around the edge are in `models.matting.edge_band`, what matting
+papers report in `matte_errors.py`.
 """
 
 from __future__ import annotations
@@ -20,11 +19,9 @@ import numpy.typing as npt
 
 from models.arrays import Mask, U8Array
 from models.matting.compositing import composite
+from models.matting.edge_band import MASK_THRESHOLD
 
 _T = TypeVar("_T", bound=np.generic)
-#: Opacity from which a pixel belongs to the subject.
-MASK_THRESHOLD = 128
-
 #: How far an edge may be off and still be right, as a share of the picture's diagonal.
 #: Source: Csurka et al., "What is a good evaluation measure for semantic segmentation?", BMVC 2013.
 EDGE_TOLERANCE = 0.0075
@@ -118,33 +115,6 @@ def edge_recall(
 def edge_tolerance(height: int, width: int) -> float:
     """How far an edge may be off in a picture of this size, in pixels."""
     return EDGE_TOLERANCE * float(np.hypot(height, width))
-
-
-def edge_band(alpha_u8: U8Array, distance_px: float = 8.0) -> Mask:
-    """Find the pixels near the line where the true matte crosses one half.
-
-    Args:
-        alpha_u8: True matte ``[H, W]``, 0..255.
-        distance_px: Largest distance to that line, in pixels.
-
-    Returns:
-        Mask ``[H, W]``; empty when the matte has no edge.
-    """
-    mask = (alpha_u8 >= MASK_THRESHOLD).astype(np.uint8)
-    if mask.min() == mask.max():
-        return np.zeros(mask.shape, dtype=np.bool_)
-    inside = cv2.distanceTransform(mask, cv2.DIST_L2, 5)  # to the nearest background pixel
-    outside = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 5)
-    return np.asarray((inside + outside) <= distance_px, dtype=np.bool_)
-
-
-def alpha_error(alpha_u8: U8Array, true_alpha_u8: U8Array, region: Mask | None = None) -> float:
-    """Average how far a matte is from the truth.
-
-    Returns:
-        Mean absolute error, 0..1; 0 for an empty region.
-    """
-    return _mean(cv2.absdiff(alpha_u8, true_alpha_u8), region)
 
 
 def composite_error(

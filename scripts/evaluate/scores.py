@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.arrays import U8Array
+from models.matting.edge_band import alpha_error, edge_band
 from scripts.evaluate import matte_errors, metrics
 from scripts.evaluate.cases import Case
 
@@ -93,15 +94,15 @@ def score(alpha_u8: U8Array, case: Case) -> Scores:
     """
     truth, known = case.alpha_u8, case.known
     masks = metrics.compare_masks(alpha_u8, truth, known)
-    tolerance, band = metrics.edge_tolerance(*truth.shape), metrics.edge_band(truth) & known
+    tolerance, band = metrics.edge_tolerance(*truth.shape), edge_band(truth) & known
     found = {
         "iou": masks.iou,
         "f1": masks.f1,
         "edge_precision": metrics.edge_precision(alpha_u8, truth, tolerance, known),
         "edge_recall": metrics.edge_recall(alpha_u8, truth, tolerance, known),
         "false_positives": masks.false_positive_rate,
-        "mae": metrics.alpha_error(alpha_u8, truth, known),
-        "mae_edge": metrics.alpha_error(alpha_u8, truth, band) if band.any() else None,
+        "mae": alpha_error(alpha_u8, truth, known),
+        "mae_edge": alpha_error(alpha_u8, truth, band) if band.any() else None,
         "mse": matte_errors.mean_squared_error(alpha_u8, truth, known),
         "sad": matte_errors.sum_of_absolute_differences(alpha_u8, truth, known),
         # Settled, it would have edges where what is known ends.
@@ -119,7 +120,7 @@ def score_cutout(cutout: U8Array, case: Case) -> Scores:
         `CUTOUT_MEASURES` and `SOFT_MEASURES`.
     """
     truth, found = case.alpha_u8, score(np.ascontiguousarray(cutout[..., 3]), case)
-    band = metrics.edge_band(truth) & case.known
+    band = edge_band(truth) & case.known
     if case.foreground is not None and band.any():
         wanted = np.dstack([case.foreground, truth])
         error = metrics.composite_error(cutout, wanted, case.backgrounds, band)

@@ -30,7 +30,11 @@ def time_limit(limit_s: float, again_s: float = _AGAIN_S) -> Iterator[None]:
     Raises:
         TimeIsUp: If it took longer.
     """
-    handler = signal.signal(signal.SIGALRM, _stop)
+
+    def stop(number: int, frame: object) -> NoReturn:
+        raise TimeIsUp(f"it took more than {limit_s:.3g} s")
+
+    handler = signal.signal(signal.SIGALRM, stop)
     around = signal.setitimer(signal.ITIMER_REAL, limit_s, again_s)
     try:
         yield
@@ -38,7 +42,3 @@ def time_limit(limit_s: float, again_s: float = _AGAIN_S) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, *around)
-
-
-def _stop(number: int, frame: object) -> NoReturn:
-    raise TimeIsUp("it took longer than it may")

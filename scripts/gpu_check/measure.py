@@ -138,7 +138,7 @@ def release_cache() -> None:
         torch.cuda.empty_cache()
 
 
-def matrix_peaks(device: str, side: int) -> dict[str, float]:
+def matrix_peaks(device: str, side: int, enough_s: float) -> dict[str, float]:
     """What a device, `cuda` or `cpu`, reaches on a product of two square random matrices.
 
     A ceiling that was measured says more than a datasheet's: it has this card's clocks and power.
@@ -155,7 +155,7 @@ def matrix_peaks(device: str, side: int) -> dict[str, float]:
     for name, dtype in kinds.items():
         torch.backends.cuda.matmul.allow_tf32 = name == "tf32"
         a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
-        best = repeat(partial(_product_ms, a, b), enough_s=0.5)
+        best = repeat(partial(_product_ms, a, b), enough_s)
         peaks[name] = 2 * side**3 / (best.median_ms / 1e3) / 1e12
     torch.backends.cuda.matmul.allow_tf32 = False
     return peaks

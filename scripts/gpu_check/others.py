@@ -13,16 +13,16 @@ import numpy as np
 from models.arrays import U8Array
 from models.artifacts import CHECKPOINT_FILE, GRAPH_FILE, ModelFiles
 from models.birefnet import BiRefNet
-from models.catalog import IMAGENET_MEAN, IMAGENET_STD
 from models.engine import Engine, EngineConfig, EngineInfo, Headroom
 from models.engines.trt.build import PlanBuilder
 from models.engines.trt.library import NAMES, Library, find_libraries
 from models.engines.trt.open import MACHINE, open_requested, request_plan
 from models.errors import EngineIncompatible
-from models.spec import InputSpec, Precision
+from models.spec import Precision
 
-_EXPORT_NEEDS = ("onnx", "onnxscript", "safetensors")
+_EXPORT_NEEDS = ("onnx", "safetensors")
 _CUDA = "CUDAExecutionProvider"
+_ONNX_RUNTIME = "onnxruntime CUDA f16"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ Opener = Callable[[Subject], Engine]
 
 
 class OnnxRuntimeCuda:
-    """The decomposed graph on ONNX Runtime's CUDA provider, for comparison only; never served.
+    """TensorRT's graph on ONNX Runtime's CUDA provider, for comparison only; never served.
 
     Args:
         graph: ONNX file, uint8 in and uint8 alpha out.
@@ -65,7 +65,7 @@ class OnnxRuntimeCuda:
         if self._session.get_providers()[0] != _CUDA:
             raise EngineIncompatible("ONNX Runtime did not take the CUDA provider")
         runtime = f"onnxruntime {ort.__version__}"
-        self._info = EngineInfo("onnxruntime", runtime, "cuda", Precision.F32, config.max_batch)
+        self._info = EngineInfo("onnxruntime", runtime, "cuda", Precision.F16, config.max_batch)
 
     @property
     def info(self) -> EngineInfo:
@@ -95,9 +95,9 @@ def look_around() -> tuple[dict[str, Opener], dict[str, str]]:
     missing = [name for name in _EXPORT_NEEDS if find_spec(name) is None]
     reason = _why_no_onnx_runtime(missing)
     if reason:
-        reasons["onnxruntime CUDA f32"] = reason
+        reasons[_ONNX_RUNTIME] = reason
     else:
-        openers["onnxruntime CUDA f32"] = open_onnx_runtime
+        openers[_ONNX_RUNTIME] = open_onnx_runtime
     installed = {library.name: library for library in find_libraries()}
     for name in NAMES:
         reason = _why_no_tensorrt(name in installed, missing)
@@ -109,12 +109,11 @@ def look_around() -> tuple[dict[str, Opener], dict[str, str]]:
 
 
 def open_onnx_runtime(subject: Subject) -> Engine:
-    """Export the decomposed graph in float32 and open it."""
-    from models.export.birefnet import DeformForm, export_birefnet
+    """Write the graph in half precision that TensorRT is built from, and open it."""
+    from models.export.half import export_half
 
     graph, config = subject.folder / GRAPH_FILE, subject.config
-    spec = InputSpec(config.height, config.width, IMAGENET_MEAN, IMAGENET_STD)
-    export_birefnet(subject.network, spec, graph, DeformForm.DECOMPOSED)
+    export_half(_checkpoint(subject), config.height, config.width, graph)
     return OnnxRuntimeCuda(graph, config)
 
 
@@ -127,11 +126,8 @@ def build_and_open(library: Library, subject: Subject) -> Engine:
         EngineIncompatible: If the plan does not open.
         InferenceFailed: If it opens and does not run.
     """
-    from safetensors.torch import save_file
-
     folder = subject.folder
-    files = ModelFiles(folder / GRAPH_FILE, checkpoint=folder / CHECKPOINT_FILE)
-    save_file(subject.network.state_dict(), folder / CHECKPOINT_FILE)
+    files = ModelFiles(folder / GRAPH_FILE, checkpoint=_checkpoint(subject))
     config = replace(subject.config, precision=None, cache_dir=folder)
     request = request_plan(files, config, library, sorted(subject.batches))
     maker = PlanBuilder(folder)
@@ -146,11 +142,22 @@ def build_and_open(library: Library, subject: Subject) -> Engine:
     return open_requested(request, config)
 
 
+def _checkpoint(subject: Subject) -> Path:
+    """The file of a network, written anew for each runtime."""
+    from safetensors.torch import save_file
+
+    file = subject.folder / CHECKPOINT_FILE
+    save_file(subject.network.state_dict(), file)
+    return file
+
+
 def _why_no_onnx_runtime(missing: list[str]) -> str | None:
     if find_spec("onnxruntime") is None:
         return "onnxruntime is not installed"
-    import onnxruntime as ort
-
+    try:
+        import onnxruntime as ort
+    except ImportError as broken:
+        return f"onnxruntime cannot be imported: {broken}"
     if _CUDA not in ort.get_available_providers():
         return f"onnxruntime {ort.__version__} is built without CUDA"
     return f"{' and '.join(missing)} not installed: no graph to run" if missing else None

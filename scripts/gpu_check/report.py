@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from models.artifacts import write_atomically
+from scripts.gpu_check import served_row
+from scripts.gpu_check.served_row import DONE, NOT_MEASURED, ServedRow, was_tried
 from scripts.measuring.table import table
 
-_DONE = "ok"
-_SKIPPED = "skipped"
 #: Facts that stand above the table: without them a number says nothing.
 _HEADING = ("device", "driver", "cuda", "torch", "date", "command")
 _COLUMNS = [
@@ -48,7 +48,7 @@ class Row:
     model: str
     case: str
     batch: int
-    status: str = _DONE
+    status: str = DONE
     forward_ms: float | None = None
     forward_min_ms: float | None = None
     predict_ms: float | None = None
@@ -69,7 +69,17 @@ class Row:
     @property
     def was_tried(self) -> bool:
         """Whether trying again would be a repetition."""
-        return not self.status.startswith(_SKIPPED)
+        return was_tried(self.status)
+
+    @property
+    def name(self) -> str:
+        """What it is about, in words."""
+        return f"{self.model}, {self.case}, batch {self.batch}"
+
+
+AnyRow = Row | ServedRow
+#: A row of either table, the same one throughout.
+SomeRow = TypeVar("SomeRow", Row, ServedRow)
 
 
 @dataclass
@@ -79,12 +89,14 @@ class Report:
     Attributes:
         file: Where it is written.
         facts: What is known beside the rows: device, versions, peaks, profiles.
-        rows: What was measured.
+        rows: What was measured of networks.
+        served: What was measured of services.
     """
 
     file: Path
     facts: dict[str, Any] = field(default_factory=dict)
     rows: dict[tuple[str, str, int], Row] = field(default_factory=dict)
+    served: dict[tuple[str, str, str, int], ServedRow] = field(default_factory=dict)
 
     @classmethod
     def resume(cls, file: Path) -> Report:
@@ -93,19 +105,25 @@ class Report:
         if file.is_file():
             content = json.loads(file.read_text())
             rows = [Row(**values) for values in content.pop("rows")]
+            served = [ServedRow(**values) for values in content.pop("served", ())]
             report.rows = {row.key: row for row in rows}
+            report.served = {row.key: row for row in served}
             report.facts = content
         return report
 
-    def has(self, model: str, case: str, batch: int) -> bool:
+    def has(self, *key: str | int) -> bool:
         """Whether a row was tried already."""
-        row = self.rows.get((model, case, batch))
-        return row is not None and row.was_tried
+        every: dict[Any, AnyRow] = {**self.rows, **self.served}
+        return key in every and every[key].was_tried
 
-    def add(self, row: Row) -> None:
+    def add(self, row: AnyRow) -> None:
         """Put a row in, print it, and write all."""
-        self.rows[row.key] = row
-        print(_line(row), flush=True)
+        if isinstance(row, ServedRow):
+            self.served[row.key] = row
+            print(row.line(), flush=True)
+        else:
+            self.rows[row.key] = row
+            print(_line(row), flush=True)
         self.write()
 
     def note(self, **facts: Any) -> None:
@@ -119,14 +137,18 @@ class Report:
 
     def write(self) -> None:
         """Write, so that a kill at any moment leaves the old file or the new one."""
-        content = {**self.facts, "rows": [asdict(row) for row in self.rows.values()]}
+        rows = [asdict(row) for row in self.rows.values()]
+        served = [asdict(row) for row in self.served.values()]
+        content = {**self.facts, "rows": rows, "served": served}
         self.file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(self.file, json.dumps(content, indent=1) + "\n")
 
     def as_markdown(self) -> str:
         """What the numbers belong to, the rows as a table, and what was skipped or failed."""
         rows = table([_COLUMNS, *self._rows()], words=2)
-        return "\n".join([*self._heading(), "", *rows, "", *self._rest()])
+        cells = [row.cells() for row in self.served.values() if row.status == DONE]
+        served = table([served_row.COLUMNS, *cells], words=3) if cells else []
+        return "\n".join([*self._heading(), "", *rows, "", *served, "", *self._rest()])
 
     def _heading(self) -> Iterator[str]:
         for name in _HEADING:
@@ -139,7 +161,7 @@ class Report:
 
     def _rows(self) -> Iterator[list[str]]:
         for row in self.rows.values():
-            if row.status == _DONE:
+            if row.status == DONE:
                 yield [
                     *(row.model, row.case, str(row.batch)),
                     _number(row.forward_ms, 2),
@@ -157,14 +179,15 @@ class Report:
         for what, cost in self.facts.get("builds", {}).items():
             yield f"- {what}: " + ", ".join(f"{name} {value}" for name, value in cost.items())
         for name, reason in self.facts.get("not_run", {}).items():
-            yield f"- {name}: {reason}"
-        for row in self.rows.values():
-            if row.status != _DONE:
-                yield f"- {row.model}, {row.case}, batch {row.batch}: {row.status}"
+            yield f"- {name}: {NOT_MEASURED} {reason}"
+        rows: tuple[AnyRow, ...] = (*self.served.values(), *self.rows.values())
+        for row in rows:
+            if row.status != DONE:
+                yield f"- {row.name}: {row.status}"
 
 
 def _line(row: Row) -> str:
-    if row.status != _DONE:
+    if row.status != DONE:
         return f"{row.model:10} {row.case:24} x{row.batch}: {row.status}"
     return (
         f"{row.model:10} {row.case:24} x{row.batch}: {_number(row.forward_ms, 2)} ms, "

@@ -6,7 +6,6 @@ import argparse
 import copy
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -21,8 +20,6 @@ from models.birefnet import BiRefNet
 from models.engine import Engine, EngineConfig
 from models.engines.pytorch import PyTorchEngine
 from models.spec import Precision
-from scripts.gpu_check.device import DeviceBroken, require_device
-from scripts.gpu_check.limit import TimeIsUp, time_limit
 from scripts.gpu_check.measure import (
     held_memory_mb,
     matrix_peaks,
@@ -35,12 +32,13 @@ from scripts.gpu_check.others import Opener, Subject, look_around
 from scripts.gpu_check.plan import COMPILED, EAGER, EAGER_S, REFERENCE, Case, share_of_peak
 from scripts.gpu_check.profile import profile_operators, time_parts
 from scripts.gpu_check.report import Report, Row
+from scripts.gpu_check.service import FIRST, LATER, ServedCase
+from scripts.gpu_check.turns import ROW_S, Turns
 from scripts.measuring.errors import error_of
 from scripts.measuring.seeded_network import make_scenes, seeded_network
 
-_ROW_S = 60.0
 # An export and what is built from it; cut short, it leaves nothing.
-_BUILD_S = 120.0
+_BUILD_S = 75.0
 FULL_SIDE = 1024  # of the networks whose multiply-adds are known
 
 
@@ -51,44 +49,55 @@ class Check:
         report: Where rows go.
         options: The command line.
         deadline: When to stop, on the monotonic clock.
+
+    Attributes:
+        networks: By name, on the CPU, in float32.
     """
 
     def __init__(self, report: Report, options: argparse.Namespace, deadline: float) -> None:
-        self._report, self._deadline = report, deadline
+        self._report, self._turns = report, Turns(report, deadline)
         self._side, self._batches = options.side, tuple(options.batches)
         self._enough_s = options.enough_s
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._pictures = make_scenes(max(self._batches), self._side, self._side)
-        self._networks = {name: seeded_network(name) for name in options.models}
+        self.networks = {name: seeded_network(name) for name in options.models}
         self._references: dict[str, U8Array] = {}
 
     def run(
-        self, look: Callable[[], tuple[dict[str, Opener], dict[str, str]]] = look_around
+        self,
+        look: Callable[[], tuple[dict[str, Opener], dict[str, str]]] = look_around,
+        serve: Callable[[Sequence[ServedCase]], None] = lambda cases: None,
     ) -> None:
         """All of it, what matters most first; what compiles takes what time is left.
 
         Args:
             look: Finds the runtimes beside PyTorch.
+            serve: Measures services; see `scripts.gpu_check.service`.
 
         Raises:
             DeviceBroken: If a row broke the device for this process; it is in the report.
         """
         if "peaks_tflops" not in self._report.facts:
-            peaks = matrix_peaks(self._device, 8192 if self._device == "cuda" else 256)
+            side = 8192 if self._device == "cuda" else 256
+            peaks = matrix_peaks(self._device, side, self._enough_s / 2)
             self._report.note(peaks_tflops=peaks)
-        for name in self._networks:
-            self._measure_case(name, EAGER[0])
-            self._profile(name, EAGER[0] if self._device == "cuda" else REFERENCE)
+        self._measure_cases(EAGER[:1])
+        release_cache()
+        serve(FIRST)
         self._measure_cases(EAGER[1:])
         openers, reasons = look()
         self._report.note(not_run=reasons)
-        for name in self._networks:
+        for name in self.networks:
             self._measure_others(name, openers)
+        for name in self.networks:
+            self._profile(name, EAGER[0] if self._device == "cuda" else REFERENCE)
+        release_cache()
+        serve(LATER)
         self._measure_cases(COMPILED)
 
     def _measure_cases(self, cases: Sequence[Case]) -> None:
         for case in cases:
-            for name in self._networks:
+            for name in self.networks:
                 self._measure_case(name, case)
 
     def _measure_case(self, name: str, case: Case) -> None:
@@ -96,15 +105,15 @@ class Check:
         rows = [Row(name, case.name, batch) for batch in case.batches(self._batches)]
         if case.needs_cuda and self._device != "cuda":
             rows = [replace(row, status="skipped: needs CUDA") for row in rows]
-        rows = self._to_do(rows, case.needs_s)
+        rows = self._turns.to_do(rows, case.needs_s)
         if not rows:
             return
-        with self._guard(*rows):
+        with self._turns.guard(*rows):
             reference = self._reference(name)  # before the engine: it has settings of its own
             with self._open(name, case) as (engine, _):
                 for row in rows:
-                    if self._to_do([row], case.needs_s):
-                        with self._guard(row, limit_s=max(_ROW_S, 3 * case.needs_s)):
+                    if self._turns.to_do([row], case.needs_s):
+                        with self._turns.guard(row, limit_s=max(ROW_S, 3 * case.needs_s)):
                             self._measure(engine, row, case.peak, reference)
 
     def _measure_others(self, name: str, openers: Mapping[str, Opener]) -> None:
@@ -112,22 +121,22 @@ class Check:
         with tempfile.TemporaryDirectory() as folder:
             for label, opener in openers.items():
                 rows = [Row(name, label, batch) for batch in self._batches]
-                self._measure_other(self._to_do(rows, _BUILD_S), opener, Path(folder))
+                self._measure_other(self._turns.to_do(rows, _BUILD_S), opener, Path(folder))
 
     def _measure_other(self, rows: Sequence[Row], opener: Opener, folder: Path) -> None:
         """One network on one of them; what it takes to open it has a limit of its own."""
         if not rows:
             return
         name, label = rows[0].model, rows[0].case
-        with self._guard(*rows, limit_s=3 * _BUILD_S):
+        with self._turns.guard(*rows, limit_s=3 * _BUILD_S):
             reference = self._reference(name)
             release_cache()  # a builder times its kernels beside what we hold
             config, note = self._config(None), partial(self._report.note_build, f"{name}, {label}")
-            subject = Subject(self._networks[name], folder, config, self._batches, note)
+            subject = Subject(self.networks[name], folder, config, self._batches, note)
             with closing(opener(subject)) as engine:
                 for row in rows:
-                    if self._to_do([row], EAGER_S):
-                        with self._guard(row):
+                    if self._turns.to_do([row], EAGER_S):
+                        with self._turns.guard(row):
                             self._measure(engine, row, engine.info.precision.value, reference)
 
     def _measure(self, engine: Engine, row: Row, peak: str, reference: U8Array) -> None:
@@ -171,9 +180,9 @@ class Check:
         """Where the time of one picture goes."""
         known = self._report.facts.get("profiles", {})
         row = Row(name, f"profile of {case.name}", 1)  # in the report if it failed
-        if name in known or self._report.has(*row.key) or self._left_s() < EAGER_S:
+        if name in known or self._report.has(*row.key) or self._turns.left_s() < EAGER_S:
             return
-        with self._guard(row):
+        with self._turns.guard(row):
             with self._open(name, case) as (engine, network):
                 parts = time_parts(engine, network, self._pictures[:1])
                 operators = profile_operators(engine, self._pictures[:1])
@@ -191,7 +200,7 @@ class Check:
     @contextmanager
     def _open(self, name: str, case: Case) -> Iterator[tuple[PyTorchEngine, BiRefNet]]:
         """An engine on a copy of a network, closed at the end."""
-        network = copy.deepcopy(self._networks[name])
+        network = copy.deepcopy(self.networks[name])
         engine = PyTorchEngine.on_network(network, self._config(case.precision), case.variant)
         try:
             yield engine, network
@@ -207,37 +216,3 @@ class Check:
             pin_memory=True,
             cudnn_benchmark=True,
         )
-
-    def _left_s(self) -> float:
-        return self._deadline - time.monotonic()
-
-    def _to_do(self, rows: Sequence[Row], needs_s: float) -> list[Row]:
-        """Those rows that are not in the report and have time; notes those that have not."""
-        rows = [row for row in rows if not self._report.has(*row.key)]
-        left_s = self._left_s()
-        if left_s < needs_s:
-            why = f"skipped: {left_s:.0f} s left, {needs_s:.0f} needed"
-            rows = [replace(row, status=why) for row in rows]
-        for row in rows:
-            if not row.was_tried:
-                self._report.add(row)
-        return [row for row in rows if row.was_tried]
-
-    @contextmanager
-    def _guard(self, *rows: Row, limit_s: float = _ROW_S) -> Iterator[None]:
-        """Whatever happens to these rows, the next ones get their turn."""
-        why = ""
-        try:
-            with time_limit(max(1.0, min(limit_s, self._left_s()))):
-                yield
-        except DeviceBroken:
-            raise
-        except (Exception, TimeIsUp) as failure:  # a row may meet anything
-            words = " ".join(str(failure).split())[:160] or "no message"
-            why = f"failed: {type(failure).__name__}: {words}"
-            traceback.clear_frames(failure.__traceback__)  # they hold device memory
-        if why:
-            for row in rows:
-                if not self._report.has(*row.key):
-                    self._report.add(replace(row, status=why))
-            require_device()

@@ -27,6 +27,7 @@ from scripts.measuring.load import load
 from scripts.measuring.pictures import find_photos, make_sizes
 from scripts.measuring.processes import REPOSITORY, MemoryWatch, Server, our_service
 from scripts.measuring.report import Report, begin_run, say
+from scripts.measuring.scraped import Scraped
 from scripts.measuring.table import table
 
 _PICTURES = 50
@@ -126,8 +127,8 @@ class Batches(Report):
 
 def measure(model: str, engine: str, files: list[Path], folder: Path) -> OfEngine:
     """Serve with one engine, and send the pictures in each way."""
-    # No deadline: eight at once on a slow engine wait for each other longer than one would.
-    settings = {"BIREFNET_ENGINE": engine, "BIREFNET_PROCESSING_TIMEOUT_SEC": "300"}
+    # The longest deadline: eight at once on a slow engine wait for each other.
+    settings = {"BIREFNET_ENGINE": engine, "BIREFNET_PROCESSING_TIMEOUT_SEC": "120"}
     with our_service(model, folder / f"{engine}.log", settings) as server:
         health = _wait_for_batches(server)
         _send_singles(server, files[:4], 2)
@@ -139,16 +140,16 @@ def measure(model: str, engine: str, files: list[Path], folder: Path) -> OfEngin
         rounds = [
             {name: _measure(server, way) for name, way in ways.items()} for _ in range(_ROUNDS)
         ]
-        before = _stages_of(server)
+        before = Scraped.of(server)
         _send_batch(server, files)
-        stages = {name: (s - before[name]) * 1e3 for name, s in _stages_of(server).items()}
+        stages = Scraped.of(server).since(before).stages_ms
         beside = list(_singles_beside(server, files))
         idle = [_single_ms(server, files[0]) for _ in range(9)]
     return OfEngine(
         engine=health["engine"],
         batch_size=health["batch_size"],
         ways=[_median_of(name, [one[name] for one in rounds]) for name in ways],
-        stages_ms={name: ms / len(files) for name, ms in stages.items() if ms},
+        stages_ms={name: ms / len(files) for name, ms in stages.items()},
         single_idle_ms=median(idle),
         single_beside_ms=median(beside),
     )
@@ -207,14 +208,6 @@ def _singles_beside(server: Server, files: list[Path]) -> Iterator[float]:
     while batch.is_alive():
         yield _single_ms(server, files[0])
     batch.join()
-
-
-def _stages_of(server: Server) -> dict[str, float]:
-    """Seconds in each stage so far."""
-    name = "background_removal_stage_seconds_sum{stage="
-    text = httpx.get(server.url.partition("/api/")[0] + "/metrics").text
-    lines = [line for line in text.splitlines() if line.startswith(name)]
-    return {line.split('"')[1]: float(line.rpartition(" ")[2]) for line in lines}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -99,7 +99,10 @@ async def load(
 
 def _removal_url(given: str) -> str:
     """The address that takes pictures, where only the service's was given."""
-    url = httpx.URL(given)
+    try:
+        url = httpx.URL(given)
+    except httpx.InvalidURL as fault:
+        raise Unusable(f"no address: {fault}") from fault
     if url.scheme not in ("http", "https") or not url.host:
         raise Unusable(f"{given} is no address of a service, such as {DEFAULT_URL}")
     return str(url.copy_with(path=_ROUTE) if url.path in ("", "/") else url)

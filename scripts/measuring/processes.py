@@ -27,7 +27,7 @@ _STOP_S = 20.0
 _POLL_S = 0.2
 _SAMPLE_S = 0.25
 _KB = 1024
-# What would tell one of two servers, and not the other, how many threads to take.
+# What would tell one of two contenders, and not the other, how many threads to take.
 _UNWANTED = ("OMP_NUM_THREADS", "BIREFNET_MODEL_PATH", "LOG_FILE")
 #: Measuring from one address would otherwise measure the limits.
 NO_LIMITS = {
@@ -55,6 +55,14 @@ class Server:
     url: str
     health_url: str
 
+    def role_of(self, process: psutil.Process) -> str:
+        """`inference` or `public` of ours, `supervisor` for the first process, else its program."""
+        words = process.cmdline()
+        if "--service-name" in words:
+            served = words[words.index("--service-name") + 1]
+            return "inference" if served == "inference" else "public"
+        return "supervisor" if process.pid == self.process.pid else process.name()
+
     def memory_mb(self) -> dict[str, float]:
         """Proportional set size (PSS) of every process, by role, in MB of 10^6 bytes.
 
@@ -63,7 +71,7 @@ class Server:
         memory: dict[str, float] = {}
         for process in (self.process, *self.process.children(recursive=True)):
             try:
-                role = _role(process, self.process.pid)
+                role = self.role_of(process)
                 memory[role] = memory.get(role, 0.0) + _pss_mb(process.pid)
             except (psutil.Error, OSError):
                 continue  # it ended while we looked
@@ -135,8 +143,8 @@ def our_service(
 
 def serve_command(checkout: Path) -> list[str]:
     """What starts the service of a checkout."""
-    bentoml = str(Path(sys.executable).with_name("bentoml"))
-    return ["/usr/bin/env", f"--chdir={checkout}", bentoml, "serve", _SERVICE]
+    bentoml = [sys.executable, "-m", "bentoml"]
+    return ["/usr/bin/env", f"--chdir={checkout}", *bentoml, "serve", _SERVICE]
 
 
 def on_loopback(model: str, port: int) -> dict[str, str]:
@@ -167,11 +175,9 @@ def running(
     Raises:
         ServerFailed: If it does not start.
     """
-    unset = [word for name in _UNWANTED for word in ("--unset", name)]
-    setting = [f"{name}={value}" for name, value in environment.items()]
     with log.open("wb") as out:
         started = subprocess.Popen(
-            ["/usr/bin/env", *unset, *setting, *command],  # env becomes the command: same pid
+            within(environment, command),
             cwd=REPOSITORY,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -182,6 +188,13 @@ def running(
         yield server
     finally:
         _stop(started, server)
+
+
+def within(environment: Mapping[str, str], command: Sequence[str]) -> list[str]:
+    """A command with more environment than ours; `env` becomes it, so it has the same pid."""
+    unset = [word for name in _UNWANTED for word in ("--unset", name)]
+    setting = [f"{name}={value}" for name, value in environment.items()]
+    return ["/usr/bin/env", *unset, *setting, *command]
 
 
 def stop_by_itself(minutes: int) -> None:
@@ -228,15 +241,6 @@ def _stop(started: subprocess.Popen[bytes], server: Server) -> None:
         started.wait()
     for left in psutil.wait_procs(below, timeout=_STOP_S)[1]:
         left.kill()
-
-
-def _role(process: psutil.Process, root_pid: int) -> str:
-    """`inference` and `public` of ours, `supervisor` for the first process, else its program."""
-    words = process.cmdline()
-    if "--service-name" in words:
-        served = words[words.index("--service-name") + 1]
-        return "inference" if served == "inference" else "public"
-    return "supervisor" if process.pid == root_pid else process.name()
 
 
 def _pss_mb(pid: int) -> float:

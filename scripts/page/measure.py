@@ -56,12 +56,16 @@ class Seen:
     Attributes:
         seen_ms: From the file given to the cutout on the screen.
         service_ms: What the service says that it took.
-        added_ms: The difference, round by round: sending, receiving, decoding, drawing.
+        added_ms: The difference, round by round.
+        wire_ms: Of that, sending the picture and receiving the cutout.
+        drawing_ms: Of that, reading the received file, decoding and drawing it.
     """
 
     seen_ms: float
     service_ms: float
     added_ms: float
+    wire_ms: float
+    drawing_ms: float
 
 
 def measure_first_load(browser: Browser, root: str, rounds: int) -> FirstLoad:
@@ -95,20 +99,25 @@ def _give(browser: Browser, root: str, files: list[Path]) -> Seen:
     # The first one of a tab compiles code and fills caches.
     rounds = list(zip(seen, taken, strict=True))[1:]
     return Seen(
-        seen_ms=median(seen for seen, _ in rounds),
+        seen_ms=median(seen for (_, seen), _ in rounds),
         service_ms=median(service for _, service in rounds),
-        added_ms=median(seen - service for seen, service in rounds),
+        added_ms=median(seen - service for (_, seen), service in rounds),
+        wire_ms=median(received - service for (received, _), service in rounds),
+        drawing_ms=median(seen - received for (received, seen), _ in rounds),
     )
 
 
-def _give_one(tab: Page, file: Path, number: int) -> float:
-    """Milliseconds until a file's cutout is seen, alone on the list."""
+def _give_one(tab: Page, file: Path, number: int) -> tuple[float, float]:
+    """Milliseconds until a file's cutout is received, and seen, alone on the list."""
     tab.set_input_files("input[type=file]", file)
     tab.wait_for_function(f"() => performance.getEntriesByName('seen:{number}').length")
     wait_done(tab, 1)
     marks = tab.evaluate(_MARKS)
     tab.get_by_role("button", name="Clear the list").click()
-    return float(marks[f"seen:{number}"]) - float(marks[f"given:{number}"])
+    given, received, seen = (
+        float(marks[f"{name}:{number}"]) for name in ("given", "received", "seen")
+    )
+    return received - given, seen - given
 
 
 def _note(taken: list[float], headers: dict[str, str]) -> None:

@@ -22,6 +22,7 @@ def photograph(browser: Browser, root: str, folder: Path) -> None:
         "empty": (_DESK, lambda tab: tab.wait_for_timeout(500)),
         "many": (_DESK, _many),
         "open": (_DESK, _half),
+        "editor": ({"viewport": {"width": 1200, "height": 900}}, _editor),
         "error": (_DESK, _error),
         "dark": ({**_DESK, "color_scheme": "dark"}, _half),
         "phone": (_PHONE, _half),
@@ -50,7 +51,22 @@ def _half(tab: Page) -> None:
     tab.get_by_role("button", name="Half and half").click()
     tab.get_by_label("Warm gradient").check(force=True)
     tab.mouse.move(0, 0)
+    tab.evaluate("scrollTo(0, 0)")
     tab.wait_for_timeout(500)
+
+
+def _editor(tab: Page) -> None:
+    _give(tab, "chelsea.jpg", "astronaut.jpg")
+    wait_done(tab, 2)
+    tab.get_by_role("button", name="astronaut.jpg").first.click()
+    tab.get_by_role("button", name="Remove", exact=True).click()
+    tab.locator("img[alt^='Cutout of astronaut']").wait_for()
+    box = tab.locator("img[alt^='Original of astronaut']").bounding_box()
+    if box is None:
+        return
+    tab.mouse.move(box["x"] + 0.70 * box["width"], box["y"] + 0.86 * box["height"])
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 0.83 * box["width"], box["y"] + 0.80 * box["height"], steps=12)
 
 
 def _error(tab: Page) -> None:

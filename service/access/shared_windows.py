@@ -44,7 +44,7 @@ class SharedWindows(MovingWindowRateLimiter):
         self._local = MovingWindowRateLimiter(MemoryWindows())
         self._on_fallback = on_fallback
         self._ask_again_at = float("-inf")
-        self._is_gone = False
+        self._gone_for: str | None = None  # why Redis does not answer
 
     async def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
         """Note hits unless they are too many; see `limits`."""
@@ -61,7 +61,7 @@ class SharedWindows(MovingWindowRateLimiter):
     async def is_shared(self) -> bool:
         """Whether Redis answers; asked anew, unless it was a moment ago."""
         await self._ask(lambda: self._redis.get("any"))
-        return not self._is_gone
+        return self._gone_for is None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -77,7 +77,7 @@ class SharedWindows(MovingWindowRateLimiter):
 
     async def _ask(self, question: Callable[[], Awaitable[T]]) -> T | None:
         """What Redis says; None if it does not answer, or did not a moment ago."""
-        if self._is_gone:
+        if self._gone_for is not None:
             if time.monotonic() < self._ask_again_at:
                 return None
             self._ask_again_at = time.monotonic() + _PAUSE_S  # nobody else asks meanwhile
@@ -87,17 +87,18 @@ class SharedWindows(MovingWindowRateLimiter):
         except (StorageError, OSError) as fault:  # a TimeoutError is an OSError
             self._lose(fault)
             return None
-        if self._is_gone:
-            self._is_gone = False
+        if self._gone_for is not None:
+            self._gone_for = None
             log.info("Redis answers again; replicas share their limits")
         return answer
 
     def _lose(self, fault: Exception) -> None:
         self._ask_again_at = time.monotonic() + _PAUSE_S
-        if not self._is_gone:
-            self._is_gone = True
+        reason = _reason(fault)
+        if reason != self._gone_for:
+            self._gone_for = reason
             log.warning(
-                "Redis does not answer (%s); this replica's memory keeps the limits", _reason(fault)
+                "Redis does not answer (%s); this replica's memory keeps the limits", reason
             )
 
 
@@ -105,6 +106,8 @@ def _reason(fault: BaseException) -> str:
     """Why, without the address; of a certificate also what is wrong with it."""
     while before := fault.__cause__ or fault.__context__:
         fault = before
+    if isinstance(fault, asyncio.CancelledError | TimeoutError):
+        return "too slow"  # `asyncio` ends what waits too long by cancelling it
     if isinstance(fault, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {fault.verify_message}"
     return type(fault).__name__

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import re
+import shutil
 import time
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from service.blobs.errors import StorageFull, StorageUnavailable
 from service.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -37,20 +39,6 @@ _LEFTOVER = re.compile(r".+#\d+")  # what a write that was cut off leaves in a f
 _LEFTOVER_S = 60.0
 _BUCKET = re.compile(r"(s3|gs|az)://[^/@?#]+(/[^?#]*)?$")
 _FULL = re.compile(r"os error (?:28|122)\b|507 Insufficient")  # ENOSPC, EDQUOT
-
-
-class StorageUnavailable(ServiceError):
-    """What keeps blobs does not answer, or refuses."""
-
-    code = "STORAGE_UNAVAILABLE"
-    public_message = "The storage does not answer; try again later"
-
-
-class StorageFull(ServiceError):
-    """What keeps blobs has no room."""
-
-    code = "STORAGE_FULL"
-    public_message = "The storage is full"
 
 
 class BadStorage(ValueError):
@@ -111,9 +99,22 @@ class Blobs:
         except StorageFull:
             self._full = time.monotonic()
             raise
-        self._full = -_FULL_S
+        if data:  # a full disk still takes empty files
+            self._full = -_FULL_S
         if self.folder is not None:
             await self._done(asyncio.to_thread(_settle, self.folder / path))
+
+    def check_room(self, n_bytes: int) -> None:
+        """Refuse where the disk has no room for so many bytes; a bucket is not asked.
+
+        Raises:
+            StorageFull: If it has not.
+        """
+        if self.folder is None or not self.folder.is_dir():
+            return
+        if shutil.disk_usage(self.folder).free < n_bytes:
+            self._full = time.monotonic()
+            raise StorageFull
 
     async def read(self, path: str, most: int) -> bytes | None:
         """The first bytes of a blob, `most` at most; None where there is none.

@@ -16,11 +16,22 @@ from service.http.exchange import exchange_of
 from service.http.health import API_VERSION
 from service.http.key_schema import add_key_schemes
 from service.http.pages import add_docs_page
-from service.http.routes import backgrounds, batch, health, info, models, remove
+from service.http.routes import (
+    backgrounds,
+    batch,
+    health,
+    info,
+    models,
+    preview,
+    remove,
+    remove_async,
+    tasks,
+)
 
 # What a browser may read across origins, beside the few headers it always may.
 EXPOSED_HEADERS = (
     "Content-Disposition",
+    "Location",
     "Retry-After",
     "X-Applied",
     "X-Engine",
@@ -36,6 +47,9 @@ EXPOSED_HEADERS = (
     "X-Subject-Box",
     "X-Subject-Found",
 )
+
+# FastAPI would send every path and query, and errors with their text, where the environment has it.
+_NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -64,16 +78,20 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # FastAPI's own pages load their scripts from a third party
         redoc_url=None,
+        telemetry=_NO_TELEMETRY,
     )
     if services is not None:
         app.state.services = services
-    app.add_exception_handler(BackgroundRemovalError, _render_problem)
+    app.add_exception_handler(BackgroundRemovalError, render_problem)
     app.include_router(health.router)
     app.include_router(info.router)
     app.include_router(models.router)
     app.include_router(remove.router)
     app.include_router(batch.router)
     app.include_router(backgrounds.router)
+    app.include_router(remove_async.router)
+    app.include_router(tasks.router)
+    app.include_router(preview.router)
     if swagger_ui is not None:
         add_docs_page(app, swagger_ui)
     return app
@@ -93,7 +111,7 @@ class _App(FastAPI):
         return super().openapi()
 
 
-async def _render_problem(request: Request, error: Exception) -> Response:
+async def render_problem(request: Request, error: Exception) -> Response:
     """Any error of ours as a problem."""
     return problem_response(request, cast("BackgroundRemovalError", error))
 

@@ -6,13 +6,16 @@ import asyncio
 from dataclasses import dataclass
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from starlette.requests import HTTPConnection
 
 from service.access.rate_limit import ClientLimiter, RateLimitConfig
 from service.http.health import HealthReporter
 from service.library.library import BackgroundLibrary
 from service.outbound.fetch import Fetcher
+from service.preview.previews import Previews
 from service.removal.remover import BackgroundRemover
+from service.tasks.tasks import Tasks
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,14 @@ class Services:
     stopping: asyncio.Event
     max_batch_images: int
     backgrounds: BackgroundLibrary
+    tasks: Tasks
+    previews: Previews
     fetcher: Fetcher | None = None
 
 
-def services_of(request: Request) -> Services:
+def services_of(connection: HTTPConnection) -> Services:
     """The parts the application was started with."""
-    return cast("Services", request.app.state.services)
+    return cast("Services", connection.app.state.services)
 
 
 GivenServices = Annotated[Services, Depends(services_of)]

@@ -36,6 +36,7 @@ class Exchange:
         headers: Headers to add to the response, whatever it will be.
         hold: Told of bytes that are kept for it beside its body, before they are; raises where
             memory has no room.
+        trace_id: Of its trace; empty where it is not traced.
         key_fault: Why the API key it showed, or none, is not enough for what counts; or None.
     """
 
@@ -51,6 +52,7 @@ class Exchange:
     stages_ms: Mapping[str, float] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     hold: Callable[[int], None] = hold_nothing
+    trace_id: str = ""
     key_fault: RequestError | None = None
 
     def processing_ms(self) -> float:

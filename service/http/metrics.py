@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 30.0, 60.0)
 
+_SWITCHING_PROTOCOLS = 101
+
 
 class Metrics:
     """What Prometheus scrapes of the public service.
@@ -76,7 +78,8 @@ class Metrics:
         self._requests.labels(route, str(exchange.status), exchange.error_code or "").inc()
         if exchange.caller.key_id and exchange.policy.cost:
             self._key_requests.labels(exchange.caller.key_id, str(exchange.status)).inc()
-        self._latency.labels(route).observe(exchange.processing_ms() / 1e3)
+        if exchange.status != _SWITCHING_PROTOCOLS:  # how long a WebSocket lasts says nothing
+            self._latency.labels(route).observe(exchange.processing_ms() / 1e3)
 
     def count_fallback(self) -> None:
         """Count an answer about limits that Redis should have given."""

@@ -27,6 +27,7 @@ from service.http.bodies import BodyBudget, GuardedBody, IntakeConfig
 from service.http.exchange import Exchange, attach, exchange_of, hold_nothing, method_of
 from service.http.metrics import Metrics
 from service.http.policies import READINESS, WEBSOCKET, RoutePolicies
+from service.http.request_span import span_of_request, tell_outcome
 
 _HARMLESS_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SWITCHING_PROTOCOLS = 101
@@ -62,10 +63,13 @@ class ExchangeMiddleware:
             await self._app(scope, receive, send)
             return
         exchange = self._open(scope)
-        try:
-            await self._app(scope, receive, partial(_note_and_send, exchange, send))
-        finally:
-            self._close(scope, exchange)
+        with span_of_request(scope, exchange) as span:
+            exchange.trace_id = span.trace_id
+            try:
+                await self._app(scope, receive, partial(_note_and_send, exchange, send))
+            finally:
+                self._close(scope, exchange)
+                tell_outcome(span, scope, exchange)
 
     def _open(self, scope: Scope) -> Exchange:
         headers = Headers(scope=scope)

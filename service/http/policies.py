@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from starlette.responses import Response
@@ -12,7 +12,7 @@ from starlette.routing import compile_path
 from models.errors import BackgroundRemovalError
 from service.access.caller import ANONYMOUS, TIERS, Caller
 from service.errors import AccessDenied, ApiKeyRequired, BodyTooLarge, MethodNotAllowed, NotFound
-from service.http.problems import render
+from service.http.problems import render, render_removebg
 from service.imaging.guard import file_too_large
 
 PREFIX = "/api/background-removal"
@@ -27,6 +27,7 @@ _POST = frozenset({"POST"})
 _DELETE = frozenset({"DELETE"})
 _ANYONE = frozenset(TIERS)
 _FORM_BYTES = 256 * 1024
+_TEXTS = ("application/json", "application/x-www-form-urlencoded")
 _EMPTY_BYTES = 1024  # of BentoML's clients, which send an empty object where nothing is asked
 
 
@@ -49,8 +50,9 @@ class RoutePolicy:
         methods: HTTP methods it takes, and `WEBSOCKET` where it takes one.
         tiers: Tiers of the callers that may use it.
         keyed: Those of the methods that are for holders of a key alone.
-        cost: Requests of a caller's minute that one call takes. What is only read costs nothing: it
-            is not limited, its body is not read, and it is answered until the process ends.
+        cost: Requests of a caller's minute that one call takes.
+        free: Methods that cost nothing, since they only read: they are not limited, their body is
+            not read, and they are answered until the process ends.
         max_file_bytes: Most of all uploaded files together; 0 where none is taken.
         form_bytes: What a body may weigh beside its files.
         is_probe: Whether machines ask it over and over; an answer is then logged when debugging
@@ -64,16 +66,17 @@ class RoutePolicy:
     tiers: frozenset[str] = frozenset()
     keyed: frozenset[str] = frozenset()
     cost: int = 1
+    free: frozenset[str] = _READ
     max_file_bytes: int = 0
     form_bytes: int = 0
     is_probe: bool = False
     render: Renderer = render
 
     def max_body_bytes(self, media_type: str) -> int:
-        """Largest body of a kind: the files and the form around them, in JSON as base64."""
+        """Largest body of a kind: the files and the form around them, in a text as base64."""
         n_bytes = self.max_file_bytes + self.form_bytes
-        is_json = media_type.lower().startswith("application/json")
-        return n_bytes * 4 // 3 if is_json else n_bytes
+        is_text = media_type.lower().startswith(_TEXTS)
+        return n_bytes * 4 // 3 if is_text else n_bytes
 
     def too_large(self, n_bytes: int) -> BackgroundRemovalError:
         """The error for a body of so many bytes."""
@@ -93,7 +96,7 @@ class RoutePolicy:
 
     def cost_of(self, method: str) -> int:
         """What a call by one of the methods takes."""
-        return 0 if method in _READ else self.cost
+        return 0 if method in self.free else self.cost
 
 
 #: Of every address that is not in the table.
@@ -135,7 +138,17 @@ def create_policies(
             *(page if has_page else ()),
             _removal(f"{PREFIX}/remove", "/remove", max_file_bytes),
             _removal(f"{PREFIX}/remove-batch", "/remove-batch", max_batch_bytes),
+            _removal(f"{PREFIX}/remove-async", "/remove-async", max_file_bytes),
+            _removal(f"{PREFIX}/remove-batch-async", "/remove-batch-async", max_batch_bytes),
+            RoutePolicy(f"{PREFIX}/preview", "/preview", frozenset({WEBSOCKET}), _ANYONE),
+            RoutePolicy(f"{PREFIX}/tasks", "/tasks", _READ, _ANYONE, keyed=_READ, cost=0),
+            RoutePolicy(f"{PREFIX}/status/{{task_id}}", "/status", _READ | _DELETE, _ANYONE),
+            RoutePolicy(
+                f"{PREFIX}/webhook-secret", "/webhook-secret", _READ, _ANYONE, keyed=_READ, cost=0
+            ),
+            _reading(f"{PREFIX}/status/{{task_id}}/result", "/result"),
             _removal("/remove_background", "/remove_background", max_file_bytes),
+            *_foreign(max_file_bytes),
             _reading(f"{PREFIX}/health", "/health", is_probe=True),
             _reading(f"{PREFIX}/models", "/models"),
             _reading(f"{PREFIX}/info", "/info"),
@@ -154,6 +167,18 @@ def create_policies(
             _reading("/docs.json", "/docs.json"),
         )
     )
+
+
+def _foreign(max_file_bytes: int) -> Iterable[RoutePolicy]:
+    """Addresses of other services, for their clients."""
+    removebg = _removal("/v1.0/removebg", "/removebg", max_file_bytes)
+    yield replace(removebg, render=render_removebg)
+    yield RoutePolicy(
+        "/v1.0/account", "/account", _READ, _ANYONE, keyed=_READ, cost=0, render=render_removebg
+    )
+    # A GET with the address of a picture is a removal like any other.
+    rembg = _removal("/api/remove", "/rembg", max_file_bytes)
+    yield replace(rembg, methods=_POST | {"GET"}, free=frozenset())
 
 
 def _removal(path: str, route: str, max_file_bytes: int) -> RoutePolicy:
@@ -177,6 +202,7 @@ def _library(max_file_bytes: int) -> tuple[RoutePolicy, ...]:
         ),
         RoutePolicy(one, "/background", _READ | _DELETE, _ANYONE, keyed=_DELETE),
         _reading(f"{one}/thumbnail", "/background-thumbnail"),
+        _reading(f"{one}/picture", "/background-picture"),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -10,8 +10,11 @@ from starlette.responses import JSONResponse
 from models import errors as model_errors
 from models.errors import BackgroundRemovalError
 from service import errors
-from service.blobs.blobs import StorageFull
+from service.blobs.errors import StorageFull
+from service.http.origin_check import OriginNotAllowed
 from service.outbound.errors import ImageUrlDisabled
+from service.preview.errors import PreviewsDisabled
+from service.tasks import errors as task_errors
 
 # The nearest listed ancestor decides.
 STATUS: Mapping[type[BackgroundRemovalError], int] = {
@@ -22,6 +25,7 @@ STATUS: Mapping[type[BackgroundRemovalError], int] = {
     errors.RequestError: 400,
     errors.InvalidRequest: 422,
     errors.HostNotAllowed: 403,
+    OriginNotAllowed: 403,
     errors.NotFound: 404,
     errors.BackgroundNotFound: 404,
     errors.BackgroundQuotaExceeded: 409,
@@ -34,11 +38,15 @@ STATUS: Mapping[type[BackgroundRemovalError], int] = {
     errors.UploadTimeout: 408,
     errors.RateLimited: 429,
     ImageUrlDisabled: 403,
+    PreviewsDisabled: 403,
     errors.ImageError: 400,
     errors.FileTooLarge: 413,
     errors.ServiceError: 503,
     errors.ProcessingTimeout: 504,
     StorageFull: 507,
+    task_errors.TaskNotFinished: 409,
+    task_errors.TaskNotFound: 404,
+    task_errors.WebhooksDisabled: 403,
 }
 
 _RETRY_AFTER_S = 5
@@ -69,14 +77,29 @@ def render(
         status: HTTP status, if somebody else has decided it; else the error's own.
     """
     status = status or status_of(type(error))
+    body = body_of(error, request_id)
+    return JSONResponse(body, status_code=status, headers=_headers_of(error, status))
+
+
+def render_removebg(
+    error: BackgroundRemovalError, request_id: str, status: int | None = None
+) -> JSONResponse:
+    """The same in the shape of remove.bg's errors; see `render`."""
+    status = status or status_of(type(error))
+    told = {"title": error.detail, "code": error.code.lower(), "detail": body_of(error, request_id)}
+    headers = _headers_of(error, status)
+    return JSONResponse({"errors": [told]}, status_code=status, headers=headers)
+
+
+def _headers_of(error: BackgroundRemovalError, status: int) -> dict[str, str]:
     headers = {}
-    if error.retryable and status in (429, 503):
+    if error.retryable and status in (409, 429, 503):
         fields = error.fields
         seconds = fields.get("retry_after_seconds", fields.get("retry_after", _RETRY_AFTER_S))
         headers["Retry-After"] = str(seconds)
     if status == 401:
         headers["WWW-Authenticate"] = _CHALLENGE
-    return JSONResponse(body_of(error, request_id), status_code=status, headers=headers)
+    return headers
 
 
 def from_status(status: int) -> BackgroundRemovalError:
@@ -94,3 +117,17 @@ def from_status(status: int) -> BackgroundRemovalError:
     if status == 504:
         return errors.ProcessingTimeout()
     return BackgroundRemovalError()
+
+
+def from_code(code: str, detail: str, **fields: Any) -> BackgroundRemovalError:
+    """The error that was kept by its code, such as that of a task that failed."""
+    for kind in _all_kinds(BackgroundRemovalError):
+        if kind.code == code:
+            return kind(detail, **fields)
+    return BackgroundRemovalError()
+
+
+def _all_kinds(kind: type[BackgroundRemovalError]) -> Iterator[type[BackgroundRemovalError]]:
+    yield kind
+    for special in kind.__subclasses__():
+        yield from _all_kinds(special)

@@ -60,3 +60,30 @@ def disposition(filename: str, options: RemovalOptions, result: RemovalResult) -
     if plain == full:
         return f'attachment; filename="{plain}"'
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(full, safe='')}"
+
+
+def headers_of(
+    filename: str, options: RemovalOptions, result: RemovalResult, took_ms: float
+) -> dict[str, str]:
+    """What a file is accompanied by.
+
+    Args:
+        filename: The name its source came under; untrusted.
+        options: What the caller chose.
+        result: What was made.
+        took_ms: Milliseconds that it took.
+    """
+    headers = {
+        "Content-Disposition": disposition(filename, options, result),
+        "Vary": "Accept",
+        "X-Processing-Time-Ms": f"{took_ms:.1f}",
+        "X-Original-Size": f"{result.width}x{result.height}",
+        "X-Output-Size": f"{result.canvas[1]}x{result.canvas[0]}",
+        "X-Subject-Found": str(result.subject is not None).lower(),
+        "X-Applied": ", ".join(result.applied),
+        "X-Model-Version": result.model,
+        "X-Engine": result.engine.label,
+    }
+    if result.subject is not None:
+        headers["X-Subject-Box"] = ",".join(map(str, result.subject))
+    return headers

@@ -6,7 +6,6 @@ Nothing touches the disk.
 from __future__ import annotations
 
 import asyncio
-import binascii
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from service.http.forms import (
     unknown,
 )
 from service.http.multipart import MAX_PARTS, MultipartFault, Part, boundary_of, read_parts
+from service.http.raw_body import from_base64, read_whole, refuse_compressed
 
 _SNIFFED_BYTES = 1024
 _MOST_NAMES = 100
@@ -95,7 +95,7 @@ async def read_batch_request(request: Request, most: int) -> BatchRequest:
     """
     body = request.stream()
     try:
-        _refuse_compressed(request)
+        refuse_compressed(request)
         boundary = boundary_of(request.headers.get("content-type", ""))
         parts = await read_parts(boundary, body, most + MAX_PARTS)
         return _of_batch(parts, request.query_params, most)
@@ -132,30 +132,20 @@ def _of_batch(parts: list[Part], query: Iterable[str], most: int) -> BatchReques
     return BatchRequest(images, options)
 
 
-def _refuse_compressed(request: Request) -> None:
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("identity", ""):
-        raise refusal([Fault("body", "Send the body without a Content-Encoding")])
-
-
 async def _read(request: Request, body: AsyncIterator[bytes]) -> RemovalRequest:
-    _refuse_compressed(request)
+    refuse_compressed(request)
     content_type = request.headers.get("content-type", "")
     media_type = content_type.split(";")[0].strip().lower()
     query = request.query_params
     if media_type == "application/json":
-        return await asyncio.to_thread(_of_json, await _whole(body), list(query))
+        return await asyncio.to_thread(_of_json, await read_whole(body), list(query))
     if media_type.startswith("image/") or media_type == "application/octet-stream":
-        return _of_picture(await _whole(body), media_type, query.multi_items())
+        return _of_picture(await read_whole(body), media_type, query.multi_items())
     try:
         parts = await read_parts(boundary_of(content_type), body)
     except MultipartFault as malformed:
         raise refusal([Fault("body", str(malformed))]) from malformed
     return _of_form(parts, query)
-
-
-async def _whole(body: AsyncIterator[bytes]) -> bytes:
-    return b"".join([piece async for piece in body])
 
 
 def _of_picture(data: bytes, media_type: str, query: list[tuple[str, str]]) -> RemovalRequest:
@@ -187,7 +177,7 @@ def _of_json(body: bytes, query: Iterable[str]) -> RemovalRequest:
     for name in FILES:
         if name not in given:
             continue
-        given[name], declared, fault = _from_base64(name, given[name])
+        given[name], declared, fault = from_base64(name, given[name])
         faults += fault
         media_type = declared if name == IMAGE else media_type
     url, wrong = _address(given, IMAGE in given)
@@ -214,22 +204,6 @@ def _address(given: Mapping[str, object], has_image: bool) -> tuple[str | None, 
 
 def _no_constant(name: str) -> Any:
     raise ValueError(name)
-
-
-def _from_base64(name: str, text: object) -> tuple[bytes, str | None, list[Fault]]:
-    """A picture's bytes and declared type; and what is wrong with its text."""
-    if not isinstance(text, str):
-        return b"", None, [Fault(name, "Expected base64, or a data URI with base64")]
-    media_type = None
-    if text.startswith("data:"):
-        head, _, text = text.partition(",")
-        media_type = head.removeprefix("data:").partition(";")[0] or None
-    try:
-        compact = "".join(text.split())
-        padded = compact + "=" * (-len(compact) % 4)
-        return binascii.a2b_base64(padded, strict_mode=True), media_type, []
-    except ValueError:  # also of characters beyond ASCII
-        return b"", None, [Fault(name, "The base64 is malformed or cut off")]
 
 
 def _of_form(parts: list[Part], query: Iterable[str]) -> RemovalRequest:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.removal.options import Output
+from service.tasks.ports import TaskState
 
 UNHEALTHY = "UNHEALTHY"
 HealthState = Literal["healthy", "degraded", "unhealthy"]
@@ -78,6 +79,55 @@ class BatchLine(BaseModel):
     processing_time_ms: float | None = None
 
 
+class TaskAccepted(BaseModel):
+    """A task that was taken on."""
+
+    task_id: str = Field(description="Whoever has it has the task; keep it to yourself")
+    status: Literal["processing", "completed", "failed"] = Field(description="In three words")
+    state: TaskState = Field(description="How far it is")
+    check_url: str = Field(description="Where to ask for it")
+    position: int | None = Field(description="How many tasks are to be done before it, about")
+
+
+class TaskOfBatch(BaseModel):
+    """One picture of a batch: the task that it has become, or why it was not taken on."""
+
+    index: int = Field(description="Place of the picture, from 0")
+    filename: str
+    task: TaskAccepted | None = None
+    error: Problem | None = None
+
+
+class BatchAccepted(BaseModel):
+    """The pictures of a batch, in their order."""
+
+    tasks: list[TaskOfBatch]
+
+
+class TaskStatus(TaskAccepted):
+    """What is known of a task."""
+
+    created_at: str
+    started_at: str | None = Field(description="When it was begun the last time")
+    finished_at: str | None
+    expires_at: str | None = Field(description="When its result is deleted")
+    result_url: str | None = Field(description="Where the file is, once it succeeded")
+    processing_info: ProcessingInfo | None
+    error: Problem | None = Field(description="Why nothing was made, once it failed")
+
+
+class OwnTasks(BaseModel):
+    """The tasks of one key, the oldest first."""
+
+    tasks: list[TaskStatus]
+
+
+class WebhookSecret(BaseModel):
+    """What webhooks for a key are signed with."""
+
+    secret: str = Field(description="As Standard Webhooks writes it, with whsec_ before it")
+
+
 class ModelFilesStatus(BaseModel):
     """Which files of the model are there."""
 
@@ -143,6 +193,7 @@ class ModelInfo(BaseModel):
     available: bool = Field(description="Whether its inference service answers now")
     engine: str | None = Field(examples=["openvino"])
     precision: str | None = Field(examples=["bf16"])
+    precision_reason: str | None = Field(description="Why a CPU runs it in that precision")
     device: str | None = Field(examples=["cpu"])
 
 
@@ -207,6 +258,15 @@ class RateLimits(BaseModel):
     at_once: int | None
 
 
+class TaskLimits(BaseModel):
+    """Bounds of tasks."""
+
+    max_tasks: int = Field(description="Unfinished ones, of all callers")
+    max_tasks_per_client: int | None
+    result_s: float = Field(description="Seconds that a result is kept")
+    webhooks: bool = Field(description="Whether callers' servers are told how tasks end")
+
+
 class Info(BaseModel):
     """What a service takes and gives."""
 
@@ -221,3 +281,5 @@ class Info(BaseModel):
     tiers: dict[str, RateLimits] = Field(description="The same for holders of a key, by tier")
     max_batch_images: int
     image_url: bool = Field(description="Whether a picture is fetched from an address")
+    max_previews: int = Field(description="Live previews that may be open at once; 0 for none")
+    tasks: TaskLimits | None = Field(description="Bounds of tasks, if they are taken")

@@ -103,6 +103,11 @@ class BackgroundLibrary:
         data, head = await self._read(owner, background_id, THUMBNAIL_BYTES)
         return data[head.thumbnail]
 
+    async def picture(self, owner: str, background_id: str) -> bytes:
+        """The file of one, a JPEG; raises as `find` does."""
+        data, head = await self._read(owner, background_id, _MOST_BYTES)
+        return data[head.thumbnail.stop : head.n_bytes]
+
     async def add(self, owner: str, name: str, data: bytes, media_type: str | None) -> Upload:
         """Keep a picture as a background.
 
@@ -162,8 +167,7 @@ class BackgroundLibrary:
             limits = remover.config.limits
             behind = Background(options.bg_image, "bg_image", limits, may_keep=keep)
         elif background_id is not None and background_id not in SCENES:
-            data, head = await self._read(owner, background_id, _MOST_BYTES)
-            picture = data[head.thumbnail.stop : head.n_bytes]
+            picture = await self.picture(owner, background_id)
             behind = Background(picture, "background_id", STORED_LIMITS, may_keep=keep)
         else:
             return None

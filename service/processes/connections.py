@@ -21,6 +21,7 @@ import uvicorn
 _LOOK_S = 1.0
 _LOOK_WHILE_STOPPING_S = 0.1
 _UNREAD_WHILE_STOPPING_S = 5.0
+_MESSAGE_BYTES = 64 * 1024  # so that a picture a little too large is told so, and not cut off
 
 
 @dataclass(frozen=True)
@@ -163,3 +164,14 @@ def _allow_files() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft = wanted
     return int(soft)
+
+
+def tame_websockets(server: uvicorn.Config, max_file_bytes: int) -> None:
+    """Take no message larger than a picture, and compress none: pictures are compressed already.
+
+    Args:
+        server: What the process serves with.
+        max_file_bytes: Of the largest picture.
+    """
+    server.ws_max_size = max_file_bytes + _MESSAGE_BYTES
+    server.ws_per_message_deflate = False

@@ -15,14 +15,21 @@ import uvicorn
 
 _PR_SET_PDEATHSIG = 1
 _WORKER_MODULE = "_bentoml_impl.worker.service"
+# BentoML's commands that start a service: all of it, or one half (docs/decisions/0023).
+_STARTS = frozenset({"serve", "start-http-server"})
 #: Name of the service that speaks HTTP; it stops first.
 PUBLIC = "background_removal"
 
 
 def end_with_supervisor() -> None:
-    """Have the kernel stop this process when its supervisor is killed; else it would live on."""
+    """Have the kernel stop this process when its supervisor is killed; else it would live on.
+
+    One that was killed while this process started tells nobody any more.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if _service_name(psutil.Process()) and _supervisor() is None:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def stop_service() -> None:
@@ -95,7 +102,7 @@ def _supervisor() -> psutil.Process | None:
     with contextlib.suppress(psutil.Error):  # it is gone
         me = psutil.Process()
         parent = me.parent()
-        if parent is not None and _service_name(me) and "serve" in parent.cmdline():
+        if parent is not None and _service_name(me) and _STARTS & set(parent.cmdline()):
             return parent
     return None
 

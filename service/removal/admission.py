@@ -8,6 +8,9 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from typing import Any
 
+#: Of the memory for pictures, what may be kept between two removals.
+_KEPT_SHARE = 0.25
+
 
 class Reservation:
     """Memory held for one request.
@@ -29,7 +32,7 @@ class MemoryBudget:
     waiting.
 
     Args:
-        max_bytes: Most bytes held at once; a larger picture is let through alone.
+        max_bytes: Most bytes held and kept at once; a larger picture is let through alone.
 
     Attributes:
         waiting: Requests that wait for others to end.
@@ -37,7 +40,7 @@ class MemoryBudget:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._held = 0
+        self._held = self._kept = 0
         self.waiting = 0
         self._freed = asyncio.Condition()
         self._announcing: set[asyncio.Future[None]] = set()
@@ -47,6 +50,25 @@ class MemoryBudget:
         """Bytes held now."""
         return self._held
 
+    @property
+    def kept(self) -> int:
+        """Bytes kept now."""
+        return self._kept
+
+    def keep(self, n_bytes: int) -> bool:
+        """Keep bytes for as long as somebody likes, if they fit into the share there is for that.
+
+        Nobody waits for them: a picture that would be let through alone still is.
+        """
+        fits = self._kept + n_bytes <= self._max_bytes * _KEPT_SHARE
+        self._kept += n_bytes if fits else 0
+        return fits
+
+    def forget(self, n_bytes: int) -> None:
+        """Keep so many bytes no longer."""
+        self._kept -= n_bytes
+        self._announce_soon()
+
     @asynccontextmanager
     async def hold(self, n_bytes: int) -> AsyncIterator[Reservation]:
         """Wait until so many bytes fit, and hold them."""
@@ -55,7 +77,10 @@ class MemoryBudget:
         try:
             async with self._freed:
                 await self._freed.wait_for(
-                    lambda: self._held + reservation.n_bytes <= self._max_bytes
+                    lambda: (
+                        self._held == 0
+                        or self._held + reservation.n_bytes <= self._max_bytes - self._kept
+                    )
                 )
                 self._held += reservation.n_bytes
         finally:
@@ -73,6 +98,9 @@ class MemoryBudget:
 
     def _release(self, reservation: Reservation) -> None:
         self._held -= reservation.n_bytes
+        self._announce_soon()
+
+    def _announce_soon(self) -> None:
         announcing = asyncio.ensure_future(self._announce())
         self._announcing.add(announcing)  # the loop itself would let it be collected
         announcing.add_done_callback(self._announcing.discard)

@@ -45,6 +45,7 @@ class Background:
     Attributes:
         header: What the guard read of it.
         n_bytes: Length of the file.
+        data: The file.
     """
 
     header: ImageHeader
@@ -57,7 +58,7 @@ class Background:
         media_type: str | None = None,
         may_keep: Callable[[int], bool] = never,
     ) -> None:
-        self._data, self._field, self._limits = data, field, limits
+        self.data, self._field, self._limits = data, field, limits
         self.n_bytes = len(data)
         self._media_type, self._may_keep = media_type, may_keep
         self._lock, self._accepted = threading.Lock(), False
@@ -73,7 +74,7 @@ class Background:
         if self._accepted:
             return
         try:
-            self.header = inspect(self._data, self._limits, self._media_type)
+            self.header = inspect(self.data, self._limits, self._media_type)
         except ImageError as fault:
             fault.fields["field"] = self._field
             raise
@@ -94,7 +95,7 @@ class Background:
             if self._pixels is not None:
                 return self._pixels
             try:
-                pixels = decode(self._data, self.header, check).as_seen().pixels
+                pixels = decode(self.data, self.header, check).as_seen().pixels
             except ImageError as fault:
                 fault.fields["field"] = self._field
                 self._fault = fault

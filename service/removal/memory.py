@@ -20,7 +20,20 @@ def bytes_of(removal: Removal) -> int:
     Raises:
         InvalidRequest: If the canvas would be larger than any picture that is taken.
     """
-    header, options, behind = removal.header, removal.options, removal.behind
+    header, behind = removal.header, removal.behind
+    finish = bytes_to_finish(removal)
+    if behind is not None:
+        finish += behind.header.decode_bytes
+    return max(header.decode_bytes, finish)
+
+
+def bytes_to_finish(removal: Removal) -> int:
+    """Bytes that a removal takes at its peak once its pictures are decoded.
+
+    Raises:
+        InvalidRequest: If the canvas would be larger than any picture that is taken.
+    """
+    header, options = removal.header, removal.options
     size = header.height, header.width
     pixels = header.height * header.width
     finish = pixels * _FINISH_BYTES
@@ -29,6 +42,4 @@ def bytes_of(removal: Removal) -> int:
         finish += canvas * _CANVAS_BYTES
     if options.format in ("webp", "avif"):
         finish += canvas * _CODEC_BYTES
-    if behind is not None:
-        finish += behind.header.decode_bytes
-    return max(header.decode_bytes, finish)
+    return finish

@@ -211,6 +211,11 @@ class RemovalOptions(BaseModel):
         return self.output or ("composite" if self.has_background else "cutout")
 
     @property
+    def edge_reach(self) -> float:
+        """How far out the subject's edge can come by these options, in pixels."""
+        return max(0.0, self.shift_edge) + 3 * self.feather
+
+    @property
     def applied(self) -> tuple[str, ...]:
         """Names of the options that are on, in the order they are listed in."""
         off = (None, False, 0.0, "none", "full", "original")

@@ -26,6 +26,7 @@ from models.matting.postprocess import combine_alpha, smooth_alpha
 from models.matting.refine import refine_alpha
 from models.matting.scenes import SCENES, draw_scene
 from models.matting.shadow import cast_shadow
+from models.matting.strokes import Sketch, apply_sketch
 from models.spec import ModelSpec
 from service.imaging import decode as decoding
 from service.imaging.encode import EncodedFile, encode_parts, encode_picture
@@ -54,6 +55,7 @@ class Removal:
         model_input: What the network gets, ``[S, S, 3]`` uint8.
         alpha: The matte, uint8: the network's ``[S, S]``, from `refine` on ``[H, W]``.
         matte: The matte as large as the source, also where the canvas is another.
+        sketch: What strokes have changed of the matte; None without any.
         subject: Where the subject is; None if none was found.
         colours: The subject's own colours, ``[H, W, 3]`` uint8.
         background: Its colours.
@@ -71,6 +73,7 @@ class Removal:
     model_input: U8Array = field(init=False)
     alpha: U8Array = field(init=False)
     matte: U8Array = field(init=False)
+    sketch: Sketch | None = None
     subject: Box | None = None
     colours: U8Array = field(init=False)
     background: U8Array | None = None
@@ -103,6 +106,12 @@ def refine(removal: Removal, _: StageClock) -> None:
     removal.alpha = refine_alpha(removal.alpha, pixels, refinement)
 
 
+def retouch(removal: Removal, _: StageClock) -> None:
+    """The matte as strokes have changed it."""
+    if removal.sketch is not None:
+        removal.alpha = apply_sketch(removal.alpha, removal.source.pixels, removal.sketch)
+
+
 def smooth(removal: Removal, _: StageClock) -> None:
     """The stair-steps out of the edge."""
     removal.alpha = smooth_alpha(removal.alpha)
@@ -117,7 +126,8 @@ def foreground(removal: Removal, _: StageClock) -> None:
     if removal.options.made == "mask":
         return
     if removal.options.decontaminate:
-        removal.colours = source.with_own_colours(estimate_foreground(source.pixels, removal.alpha))
+        found = estimate_foreground(source.pixels, removal.alpha, removal.options.edge_reach)
+        removal.colours = source.with_own_colours(found)
     else:
         removal.colours = source.pixels if source.straight is None else source.straight
 

@@ -18,6 +18,7 @@ from typing import ParamSpec, TypeVar
 import cv2
 
 from models.matting.scenes import SCENES
+from models.spare_cores import SPARE_CORES
 from service.errors import BackgroundNotFound, MemoryExhausted, ProcessingTimeout, ServiceBusy
 from service.imaging.guard import inspect
 from service.removal.admission import MemoryBudget, Reservation
@@ -34,10 +35,11 @@ from service.removal.drawn import drawn_picture
 from service.removal.memory import bytes_of
 from service.removal.options import RemovalOptions, RemovalResult
 from service.removal.pipeline import FINISH, PREPARE, Removal, result_of, run
-from service.removal.ports import ServedModel
-from service.removal.telemetry import Telemetry
+from service.removal.ports import Matte, ServedModel
+from service.removal.telemetry import Telemetry, facts_of
 from service.removal.threads import ImagingThreads, StageClock
 from service.resources import return_freed_memory
+from service.tracing.spans import current
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -62,6 +64,7 @@ class BackgroundRemover:
         batch_lane: Held by each picture of a batch, so that batches leave room for everybody else.
         batch_size: How many pictures of batches may hold it at once.
         kept_backgrounds: Bounds those that stay decoded while their batch runs.
+        budget: Bounds the memory of pictures.
     """
 
     def __init__(
@@ -77,10 +80,9 @@ class BackgroundRemover:
         self.batch_size = 1
         self.batch_lane = asyncio.Semaphore(self.batch_size)
         self._threads = ImagingThreads(config.workers)
-        self._budget = MemoryBudget(config.max_bytes)
+        self.budget = MemoryBudget(config.max_bytes)
         self.kept_backgrounds = KeptBackgrounds(config.max_bytes // 8)
-        self._inside = 0
-        self._phases = Counter[str]()
+        self._inside = Counter[str]()
         cv2.setNumThreads(1)  # the pool is the parallelism; OpenCV's own would fight inference
 
     async def remove(
@@ -113,9 +115,11 @@ class BackgroundRemover:
             InferenceFailed: If the forward pass failed; ours.
         """
         started = time.perf_counter()
-        result = await self._remove_in_time(
-            data, options, media_type, background, queued=not in_batch, spent_s=spent_s
-        )
+        with current().child("removal") as span:
+            result = await self._remove_in_time(
+                data, options, media_type, background, queued=not in_batch, spent_s=spent_s
+            )
+            span.tell(facts_of(result))
         self.telemetry.record(result, (time.perf_counter() - started) * 1e3)
         return result
 
@@ -127,7 +131,7 @@ class BackgroundRemover:
             ServiceError: If it must be tried again later.
         """
         work = background.inspect
-        await self._in_time(background.n_bytes, lambda _: self._in_thread(None, work))
+        await self.in_time(background.n_bytes, lambda _: self.in_thread(None, work))
 
     async def make_stored(self, background: Background) -> StoredPicture:
         """Make what is stored of a background.
@@ -138,18 +142,22 @@ class BackgroundRemover:
         """
 
         async def work(clock: StageClock) -> StoredPicture:
-            await self._in_thread(None, background.inspect)
-            async with self._budget.hold(bytes_to_store(background.header)) as held:
-                return await self._in_thread(held, make_stored, background, clock.check)
+            await self.in_thread(None, background.inspect)
+            async with self.budget.hold(bytes_to_store(background.header)) as held:
+                return await self.in_thread(held, make_stored, background, clock.check)
 
-        return await self._in_time(background.n_bytes, work)
+        return await self.in_time(background.n_bytes, work)
 
     def load(self) -> dict[str, int]:
         """How many removals wait for memory, wait for or are in a thread, and in inference."""
+        imaging, inference = self._inside["imaging"], self._inside["inference"]
+        return {"memory": self.budget.waiting, "imaging": imaging, "inference": inference}
+
+    def lanes(self) -> dict[str, tuple[int, int]]:
+        """How many are in the queue of callers and in the lane of batches, and may be."""
         return {
-            "memory": self._budget.waiting,
-            "imaging": self._phases["imaging"],
-            "inference": self._phases["inference"],
+            "callers": (self._inside["callers"], self.config.max_queue),
+            "batches": (self._inside["batches"], self.batch_size),
         }
 
     async def warm_up(self) -> None:
@@ -169,7 +177,7 @@ class BackgroundRemover:
     @property
     def is_idle(self) -> bool:
         """Whether no request is inside; pictures of batches do not count."""
-        return self._inside == 0
+        return self._inside["callers"] == 0
 
     @property
     def overdue(self) -> int:
@@ -192,12 +200,12 @@ class BackgroundRemover:
     ) -> RemovalResult:
         """One removal within its bounds; see `remove`."""
         work = partial(self._remove, data, options, media_type, background)
-        result = await self._in_time(len(data), work, queued=queued, spent_s=spent_s)
+        result = await self.in_time(len(data), work, queued=queued, spent_s=spent_s)
         if result.height * result.width >= _LARGE_PIXELS:
             self._threads.later(return_freed_memory)  # now that its arrays are gone
         return result
 
-    async def _in_time(
+    async def in_time(
         self,
         n_bytes: int,
         work: Callable[[StageClock], Awaitable[T]],
@@ -205,16 +213,25 @@ class BackgroundRemover:
         queued: bool = True,
         spent_s: float = 0.0,
     ) -> T:
-        """Work on a file of so many bytes, within its bounds."""
-        if queued and self._inside >= self.config.max_queue:
+        """Work on a file of so many bytes, within its bounds.
+
+        Args:
+            n_bytes: Length of the file.
+            work: Given the clock of its deadline.
+            queued: Whether it takes a place in the queue.
+            spent_s: Seconds of its deadline that are gone already.
+
+        Raises:
+            ServiceError: If it must be tried again later, or took too long.
+        """
+        if queued and self._inside["callers"] >= self.config.max_queue:
             raise ServiceBusy("The service is busy; try again shortly", retry_after=1)
         deadline_s = self.config.deadline_s(n_bytes)
-        started = time.monotonic() - spent_s
-        left_s = deadline_s - spent_s
-        self._inside += queued
+        started, left_s = time.monotonic() - spent_s, deadline_s - spent_s
         try:
-            async with asyncio.timeout(left_s):
-                return await work(StageClock(left_s))
+            with SPARE_CORES.in_use(), self._counted("callers" if queued else "batches"):
+                async with asyncio.timeout(left_s):
+                    return await work(StageClock(left_s))
         except (TimeoutError, ProcessingTimeout) as late:
             raise ProcessingTimeout(
                 f"Processing timeout exceeded {deadline_s:g} seconds",
@@ -223,8 +240,6 @@ class BackgroundRemover:
             ) from late
         except MemoryError as short:
             raise MemoryExhausted(retry_after=_RETRY_S) from short
-        finally:
-            self._inside -= queued
 
     def find(self, name: str | None) -> ServedModel:
         """The model of a name; see `find_served`."""
@@ -238,29 +253,33 @@ class BackgroundRemover:
         background: Background | None,
         clock: StageClock,
     ) -> RemovalResult:
-        model = self.find(options.model)
-        limits = self.config.limits
+        model, limits = self.find(options.model), self.config.limits
         with clock.stage("guard"):
-            header = await self._in_thread(None, inspect, data, limits, media_type)
+            header = await self.in_thread(None, inspect, data, limits, media_type)
             if background is None and options.bg_image is not None:
                 background = Background(options.bg_image, "bg_image", limits)
             if background is not None:
-                await self._in_thread(None, background.inspect)
+                await self.in_thread(None, background.inspect)
         if background is None and options.background_id not in (None, *SCENES):
             raise BackgroundNotFound  # whoever calls reads it of the library
         removal = Removal(data, header, options, model.spec, background)
         queued = time.perf_counter()
-        async with self._budget.hold(bytes_of(removal)) as held:
+        async with self.budget.hold(bytes_of(removal)) as held:
             clock.note("admission", queued)
-            await self._in_thread(held, run, PREPARE, removal, clock)
-            with clock.stage("matte"), self._in_phase("inference"):
-                matte = await model.client.predict(removal.model_input)
-            clock.stages_ms["inference"] = matte.inference_ms
-            removal.alpha = matte.alpha
-            await self._in_thread(held, run, FINISH, removal, clock)
+            await self.in_thread(held, run, PREPARE, removal, clock)
+            matte = await self.make_matte(removal, model, clock)
+            await self.in_thread(held, run, FINISH, removal, clock)
         return result_of(removal, matte, clock.stages_ms)
 
-    async def _in_thread(
+    async def make_matte(self, removal: Removal, model: ServedModel, clock: StageClock) -> Matte:
+        """Have the network make a prepared picture's matte."""
+        with clock.stage("matte"), self._counted("inference"):
+            matte = await model.client.predict(removal.model_input)
+        clock.stages_ms["inference"] = matte.inference_ms
+        removal.alpha = matte.alpha
+        return matte
+
+    async def in_thread(
         self,
         held: Reservation | None,
         work: Callable[P, T],
@@ -268,14 +287,14 @@ class BackgroundRemover:
         **kwargs: P.kwargs,
     ) -> T:
         """Run in an imaging thread, and count the removal as being there."""
-        with self._in_phase("imaging"):
+        with self._counted("imaging"):
             return await self._threads.run(held, work, *args, **kwargs)
 
     @contextmanager
-    def _in_phase(self, name: str) -> Iterator[None]:
-        """Count a removal as being in a phase."""
-        self._phases[name] += 1
+    def _counted(self, place: str) -> Iterator[None]:
+        """Count one as being in a lane or a phase."""
+        self._inside[place] += 1
         try:
             yield
         finally:
-            self._phases[name] -= 1
+            self._inside[place] -= 1

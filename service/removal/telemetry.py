@@ -1,4 +1,4 @@
-"""What is counted of removals, whichever entrance they came through."""
+"""What is counted and told of removals, whichever entrance they came through."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.removal.options import RemovalResult
+from service.tracing.spans import Attributes
 
 #: Given the milliseconds of each stage of a removal.
 StageObserver = Callable[[Mapping[str, float]], None]
@@ -36,6 +37,19 @@ class Telemetry:
         """Count a removal that has succeeded."""
         self.hour.record(took_ms)
         self._observe_stages(result.stages_ms)
+
+
+def facts_of(result: RemovalResult) -> Attributes:
+    """What the span of a removal says of it."""
+    return {
+        "birefnet.model": result.model,
+        "birefnet.engine": result.engine.label,
+        "birefnet.retried_on_cpu": result.retried_on_cpu,
+        "birefnet.height": result.height,
+        "birefnet.width": result.width,
+        "birefnet.output_height": result.canvas[0],
+        "birefnet.output_width": result.canvas[1],
+    }
 
 
 @dataclass(frozen=True)

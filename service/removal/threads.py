@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from service.errors import ProcessingTimeout
 from service.removal.admission import Reservation
+from service.tracing.spans import current
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class StageClock:
     def __init__(self, deadline_s: float, now: Callable[[], float] = time.perf_counter) -> None:
         self._ends = time.monotonic() + deadline_s
         self._now = now
+        self._span = current()
         self.stages_ms: dict[str, float] = {}
 
     def check(self) -> None:
@@ -46,12 +48,15 @@ class StageClock:
         """Note how many milliseconds a stage takes; it does not begin after the deadline."""
         self.check()
         started = self._now()
-        yield
-        self.note(name, started)
+        with self._span.child(name):
+            yield
+        self.stages_ms[name] = (self._now() - started) * 1e3
 
     def note(self, name: str, started: float) -> None:
         """Note how many milliseconds have passed since a moment of `now`."""
-        self.stages_ms[name] = (self._now() - started) * 1e3
+        lasted_s = self._now() - started
+        self._span.past(name, lasted_s)
+        self.stages_ms[name] = lasted_s * 1e3
 
 
 class ImagingThreads:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,17 @@ from service.http.multipart import MAX_PART_HEADER_BYTES, MAX_PART_HEADERS, MAX_
 from service.http.policies import PREFIX
 from service.settings import Settings, variable
 from tests.support.api import SWAGGER_UI
+from tests.support.documentation import (
+    BY_USE,
+    HELD_ELSEWHERE,
+    LANGUAGES,
+    OF_OTHERS,
+    Snippet,
+    snippets_of,
+)
 
 VARIABLES = [variable(name) for name in Settings.model_fields]
+OF_THE_CLIENT = ("BIREFNET_URL", "BIREFNET_API_KEY", "BIREFNET_API_KEY_FILE")
 
 
 @pytest.mark.parametrize("path", documents(), ids=str)
@@ -47,15 +57,14 @@ def test_the_example_holds_the_defaults_and_they_are_valid(
 
 
 def test_every_variable_a_page_names_is_a_setting(root: Path) -> None:
-    pages = [*(root / "docs").glob("*.md"), root / "README.md", root / "deploy/README.md"]
     named = {
         (page.name, name)
-        for page in pages
+        for page in _pages(root)
         for name in re.findall(r"\bBIREFNET_[A-Z_]*[A-Z]\b", page.read_text())
     }
     assert named
-    strange = {(page, name) for page, name in named if name not in VARIABLES}
-    assert not strange
+    known = {*VARIABLES, *OF_THE_CLIENT}
+    assert not {(page, name) for page, name in named if name not in known}
 
 
 def test_every_route_is_documented(root: Path) -> None:
@@ -91,13 +100,13 @@ def test_every_header_is_documented(header: str, root: Path) -> None:
 
 
 def test_every_link_between_pages_leads_somewhere(root: Path) -> None:
-    for page in [*(root / "docs").rglob("*.md"), *root.glob("*.md"), *root.glob("*/README.md")]:
+    for page in _pages(root):
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
 def test_every_link_to_a_heading_leads_to_one(root: Path) -> None:
-    for page in [*(root / "docs").rglob("*.md"), *root.glob("*.md"), *root.glob("*/README.md")]:
+    for page in _pages(root):
         for target, heading in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text()):
             there = page.parent / target if target else page
             headings = re.findall(r"^#+ (.+)$", there.read_text(), re.MULTILINE)
@@ -106,9 +115,9 @@ def test_every_link_to_a_heading_leads_to_one(root: Path) -> None:
 
 
 def test_every_file_a_page_names_exists(root: Path) -> None:
-    for page in [*(root / "docs").glob("*.md"), *root.glob("*.md"), *root.glob("*/README.md")]:
-        if page.name == "CHANGELOG.md":
-            continue  # it tells of files that were
+    for page in _pages(root):
+        if page.name == "CHANGELOG.md" or page.parent.name in ("benchmarks", "decisions"):
+            continue  # they tell of files that were
         for name in re.findall(
             r"`((?:service|models|scripts|tests|examples)/[\w/.]+)`", page.read_text()
         ):
@@ -149,6 +158,36 @@ def test_the_readme_s_curl_names_a_photograph_and_a_route_that_exist(root: Path)
     assert command is not None
     assert (root / command[1]).exists()
     assert command[2] == f"{PREFIX}/remove"
+
+
+def _shown() -> list[tuple[str, Snippet]]:
+    return [(page.name, one) for page in BY_USE for one in snippets_of(page)]
+
+
+def test_every_program_of_a_page_by_use_is_run_or_says_why_not() -> None:
+    assert len(BY_USE) > 15
+    for page, shown in _shown():
+        ways = (shown.why_not, shown.language in LANGUAGES, page in HELD_ELSEWHERE)
+        assert any(ways) or shown.language in OF_OTHERS, f"{page}: {shown}"
+
+
+def test_every_program_of_a_page_by_use_can_be_read() -> None:
+    for page, shown in _shown():
+        if shown.language == "python":
+            compile(shown.text, page, "exec")
+        elif shown.language == "bash":
+            words = ["bash", "-n", "-c", shown.text]
+            assert subprocess.run(words, check=False).returncode == 0, f"{page}: {shown}"
+
+
+def _pages(root: Path) -> list[Path]:
+    deploying = root.glob("deploy/*/README.md")
+    return [
+        *(root / "docs").rglob("*.md"),
+        *root.glob("*.md"),
+        *root.glob("*/README.md"),
+        *deploying,
+    ]
 
 
 def _readme(root: Path) -> str:

@@ -26,7 +26,7 @@ async def metrics_after_a_removal(api: Api, key: str = "") -> dict[str, Metric]:
     """Every metric by the name Prometheus knows it by."""
     api.client.headers.update({"X-API-Key": key} if key else {})
     assert (await api.remove(make_image("PNG"))).status_code == 200
-    scraped = measure(await api.services.health.check(), api.services.remover.load(), own_usage())
+    scraped = measure(await api.services.health.check(), api.services, own_usage())
     return {
         metric.name + ("_total" if metric.type == "counter" else ""): metric
         for metric in [*api.registry.collect(), *scraped]
@@ -57,6 +57,9 @@ async def test_every_value_of_a_fixed_label_is_documented(root: Path) -> None:
     for name, label in (
         ("background_removal_health", "state"),
         ("background_removal_removals", "phase"),
+        ("background_removal_lane_pictures", "lane"),
+        ("background_removal_tasks_total", "outcome"),
+        ("background_removal_webhook_attempts_total", "outcome"),
     ):
         values = re.findall(r"`(\w+)`", documented(root)[name].split(":")[1])
         assert set(values) == {sample.labels[label] for sample in there[name].samples}
@@ -84,7 +87,7 @@ def test_every_route_that_is_a_label_is_documented(root: Path) -> None:
 
 async def test_one_state_of_health_is_1_and_the_others_are_0() -> None:
     async with open_api(ApiParts(is_warm=lambda: False)) as api:
-        scraped = measure(await api.services.health.check(), {}, own_usage())
+        scraped = measure(await api.services.health.check(), api.services, own_usage())
     (health,) = (one for one in scraped if one.name == "background_removal_health")
     assert {s.labels["state"]: s.value for s in health.samples} == {
         "healthy": 0.0,
@@ -96,7 +99,7 @@ async def test_one_state_of_health_is_1_and_the_others_are_0() -> None:
 async def test_a_silent_inference_process_costs_its_own_values_only() -> None:
     silent = FakeMattingClient(describe_fault=BackgroundRemovalError())
     async with open_api(ApiParts(matting=silent)) as api:
-        scraped = measure(await api.services.health.check(), {}, own_usage())
+        scraped = measure(await api.services.health.check(), api.services, own_usage())
     values = {
         (metric.name, sample.labels.get("process")): sample.value
         for metric in scraped

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from service.access.caller import Caller
 from service.http.app import create_app
+from service.http.foreign_doors import create_foreign_doors
 from service.http.pages import create_page_app
-from service.http.policies import CLOSED, PREFIX, create_policies
+from service.http.policies import CLOSED, PREFIX, WEBSOCKET, create_policies
 from service.http.scrape import create_metrics_app
 from tests.support.api import SWAGGER_UI
 
@@ -18,14 +19,14 @@ BENTOML_S_OWN = {"/readyz", "/livez", "/healthz", "/schema.json", "/docs.json"}
 NATIVE = ("/remove_background", "/list_models", "/read_info")
 
 
-def _flat(routes: Iterable[BaseRoute]) -> Iterator[Route]:
+def _flat(routes: Iterable[BaseRoute]) -> Iterator[Route | WebSocketRoute]:
     """All routes, those of FastAPI's included routers among them."""
     for route in routes:
         router = getattr(route, "original_router", None)
         if router is not None:
             yield from _flat(router.routes)
         else:
-            assert isinstance(route, Route), route
+            assert isinstance(route, Route | WebSocketRoute), route
             yield route
 
 
@@ -36,9 +37,11 @@ def _methods_there() -> dict[str, set[str]]:
         (create_app(swagger_ui=SWAGGER_UI), PREFIX),
         (create_page_app(), ""),
         (create_metrics_app(lambda: None), ""),
+        (create_foreign_doors(lambda: None), ""),
     ):
         for route in _flat(app.routes):
-            there.setdefault(prefix + route.path, set()).update(route.methods or ())
+            methods = {WEBSOCKET} if isinstance(route, WebSocketRoute) else route.methods or ()
+            there.setdefault(prefix + route.path, set()).update(methods)
     return there
 
 

@@ -119,6 +119,7 @@ def test_too_much_is_refused_before_it_is_read(batch_server: BentoServer) -> Non
     assert_problem(answer, "FILE_TOO_LARGE")
 
 
+@pytest.mark.full
 def test_interactive_callers_are_not_kept_waiting(batch_server: BentoServer) -> None:
     slow, over = slow_picture(0.2), threading.Event()
 

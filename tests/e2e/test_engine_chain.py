@@ -125,6 +125,7 @@ def wait_until_building(server: BentoServer) -> None:
     server.wait_for(lambda: "Build Engine" in "".join(server.health()["reasons"]), 60, "building")
 
 
+@pytest.mark.full
 def test_a_build_in_the_background_takes_over_under_load_and_no_request_is_lost(
     building: Building,
 ) -> None:
@@ -156,6 +157,7 @@ def test_a_build_in_the_background_takes_over_under_load_and_no_request_is_lost(
     assert set(engines) == {"openvino f32", "tensorrt f32"}
 
 
+@pytest.mark.full
 def test_a_gpu_that_runs_out_of_memory_in_flight_costs_one_pass_on_the_cpu(
     building: Building,
 ) -> None:
@@ -167,6 +169,7 @@ def test_a_gpu_that_runs_out_of_memory_in_flight_costs_one_pass_on_the_cpu(
     assert_tensorrt_serves(building.server)
 
 
+@pytest.mark.full
 def test_a_stop_ends_the_build_and_leaves_nothing_of_it(
     serve_there: ServeThere, machine: Path, tmp_path: Path
 ) -> None:
@@ -178,6 +181,7 @@ def test_a_stop_ends_the_build_and_leaves_nothing_of_it(
     assert not list(cache.rglob("*.part"))
 
 
+@pytest.mark.full
 def test_a_gpu_out_of_memory_with_nothing_behind_it_is_a_problem_with_all_its_fields(
     building: Building, serve_there: ServeThere, machine: Path, tmp_path: Path
 ) -> None:
@@ -195,6 +199,7 @@ def test_a_gpu_out_of_memory_with_nothing_behind_it_is_a_problem_with_all_its_fi
         assert_tensorrt_serves(server)
 
 
+@pytest.mark.full
 def test_an_engine_that_ends_its_process_twice_is_left_alone(
     serve_there: ServeThere, machine: Path
 ) -> None:

@@ -71,6 +71,7 @@ def test_what_is_only_read_is_never_limited(limited_server: BentoServer) -> None
     assert {_ask(limited_server, "GET", path, "127.0.5.1").status_code for _ in range(40)} == {200}
 
 
+@pytest.mark.full
 def test_handshakes_that_are_refused_leave_nothing_behind(serve: Serve) -> None:
     with serve(BIREFNET_RATE_LIMIT_PER_MINUTE="0", BIREFNET_RATE_LIMIT_PER_SECOND="0") as server:
         before = server.public.num_fds()

@@ -40,6 +40,7 @@ def test_the_sync_client_says_in_one_line_what_is_wrong(
     assert len(ran.stderr.strip().splitlines()) == 1, ran.stderr
 
 
+@pytest.mark.full
 def test_the_async_client_sends_a_folder_and_one_bad_picture_keeps_no_other(
     serve: Serve, tmp_path: Path
 ) -> None:

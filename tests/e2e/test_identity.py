@@ -7,6 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.server import NO_LIMITS, REPOSITORY, Serve
 
 CHECKPOINT = REPOSITORY / "data" / "models" / "u2netp.onnx"
@@ -44,6 +46,7 @@ def test_a_model_by_name_is_hashed_once_and_by_the_supervisor(serve: Serve, tmp_
     _assert_hashed_once(serve, tmp_path, files=1)  # its graph
 
 
+@pytest.mark.full
 def test_a_model_by_file_is_hashed_once_and_by_the_supervisor(serve: Serve, tmp_path: Path) -> None:
     given = {"BIREFNET_MODEL": "auto", "BIREFNET_MODEL_PATH": str(CHECKPOINT)}
     _assert_hashed_once(serve, tmp_path, files=2, **given)  # the file, to know it; its graph

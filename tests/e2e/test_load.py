@@ -17,6 +17,7 @@ from tests.support.server import BentoServer, mosaic_picture
 MB = 1024**2
 
 
+@pytest.mark.full
 def test_three_hundred_calls_at_once_sixteen_all_succeed_in_batches(
     fake_server: BentoServer, tmp_path: Path
 ) -> None:

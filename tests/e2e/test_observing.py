@@ -5,9 +5,16 @@ from __future__ import annotations
 import json
 import re
 import time
+from pathlib import Path
 
+import pytest
+import yaml
+
+from scripts.dashboard.__main__ import ALERTS, draw
 from tests.support.pictures import make_image
+from tests.support.prometheus import scraping
 from tests.support.server import NO_LIMITS, BentoServer, Serve
+from tests.support.watching import expressions, named_metrics
 
 _PROCESS = 'background_removal_process_{}{{process="{}"}}'
 
@@ -28,8 +35,14 @@ def test_metrics_know_health_what_runs_and_both_processes(fake_server: BentoServ
         assert samples[_PROCESS.format("cpu_seconds_total", process)] > 0
         age_s = time.time() - samples[_PROCESS.format("start_time_seconds", process)]
         assert 0 < age_s < 3600
-    phases = [samples[name] for name in samples if "background_removal_removals" in name]
-    assert phases == [0, 0, 0]
+    over = time.monotonic() + 20  # the size of batches is tried out after the start
+    while any(_phases(samples)) and time.monotonic() < over:
+        samples = fake_server.metrics()
+    assert _phases(samples) == [0, 0, 0]
+
+
+def _phases(samples: dict[str, float]) -> list[float]:
+    return [samples[name] for name in samples if "background_removal_removals" in name]
 
 
 def test_probes_have_routes_of_their_own(fake_server: BentoServer) -> None:
@@ -57,3 +70,37 @@ def test_every_line_of_a_json_log_is_an_object_whoever_wrote_it(serve: Serve) ->
     assert requests[0]["request_id"] == "mine"
     assert requests[0]["stages"]["encode"] > 0
     assert requests[1]["error_code"] == "NOT_FOUND"
+
+
+def test_what_the_alerts_and_the_dashboard_ask_for_is_measured(
+    fake_server: BentoServer, root: Path
+) -> None:
+    assert fake_server.remove(make_image("PNG")).is_success
+    asked = [
+        rule["expr"] for rule in yaml.safe_load((root / ALERTS).read_text())["groups"][0]["rules"]
+    ]
+    asked += expressions(json.loads(draw()))
+    measured = named_metrics(fake_server.metrics())
+    assert named_metrics(asked) - measured == set()
+    assert named_metrics(["sum(background_removal_queue)"]) - measured  # would be found out
+
+
+@pytest.mark.services
+def test_prometheus_finds_an_answer_to_every_query(
+    fake_server: BentoServer, tmp_path: Path
+) -> None:
+    with scraping(fake_server.port, tmp_path) as prometheus:
+        prometheus.wait_for('up{job="background-removal"} == 1')
+        for _ in range(6):  # a rate needs two values that differ
+            assert fake_server.remove(make_image("PNG")).is_success
+            time.sleep(0.5)
+        ours = 'rate(background_removal_requests_total{route="/remove"}[1m])'
+        prometheus.wait_for(f"{ours} > 0")
+        silent = [expr for expr in expressions(json.loads(draw())) if not prometheus.ask(expr)]
+        rules = prometheus.rules()
+    assert silent == []
+    assert len(rules) > 10
+    assert {rule["health"] for rule in rules} == {"ok"}
+    assert {rule["name"] for rule in rules if rule["state"] != "inactive"} <= {
+        "BackgroundRemovalDegraded"  # u2netp is a light model
+    }

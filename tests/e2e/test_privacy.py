@@ -38,6 +38,7 @@ sys.addaudithook(note)
 OUR_OWN = ("127.0.0.1", "localhost", "0.0.0.0", ".sock", "bentoml-uds", "'::1'")
 
 
+@pytest.mark.full
 def test_a_server_asks_no_network_for_anything_and_leaves_no_file_at_home(
     serve: Serve, tmp_path: Path
 ) -> None:
@@ -55,12 +56,14 @@ def test_a_server_asks_no_network_for_anything_and_leaves_no_file_at_home(
     }
     with serve(**NO_LIMITS, **environment) as server:
         assert server.remove(make_image("PNG")).status_code == 200
+        server.finish(server.send_task(make_image("PNG")))
     seen = [json.loads(line) for line in noted.read_text().splitlines()]
     assert seen, "nothing was watched"
     assert [call for call in seen if not any(name in call[1] for name in OUR_OWN)] == []
     assert [file for file in (tmp_path / "home").rglob("*") if file.is_file()] == []
 
 
+@pytest.mark.full
 def test_no_request_writes_a_file_whatever_it_asks_for(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(WATCH)
     environment = {
@@ -70,6 +73,9 @@ def test_no_request_writes_a_file_whatever_it_asks_for(serve: Serve, tmp_path: P
     picture, behind = make_image("JPEG", 300, 400), make_image("PNG", 200, 200)
     with serve(**NO_LIMITS, **environment) as server:
         server.remove(picture)  # whatever is opened once has been
+        assert not (server.folder / "storage").exists(), "there was no task"
+        server.finish(server.send_task(picture))
+        kept = _files_in(server.folder / "storage")
         from_now = time.time()
         for options in (
             *({}, {"preset": "studio"}, {"output": "parts"}, {"format": "avif"}),
@@ -84,10 +90,17 @@ def test_no_request_writes_a_file_whatever_it_asks_for(serve: Serve, tmp_path: P
         headers = {"Content-Type": "image/jpeg"}
         assert httpx.post(server.url(), content=picture, headers=headers).status_code == 200
         until = time.time()
+        assert _files_in(server.folder / "storage") == kept
     seen = [json.loads(line) for line in (tmp_path / "noted.writes").read_text().splitlines()]
     assert seen, "nothing was watched"
     written = [path for moment, path in seen if from_now < moment < until]
     assert [path for path in written if not path.endswith((".db", "/dev/null"))] == []
+
+
+def _files_in(folder: Path) -> dict[str, tuple[int, int]]:
+    """Every file but the queue's own, which it looks into all the time; with its time and size."""
+    files = [file for file in folder.rglob("*") if file.is_file() and "tasks.db" not in file.name]
+    return {str(file): (file.stat().st_mtime_ns, file.stat().st_size) for file in files}
 
 
 @pytest.mark.parametrize("kind", ["png", "webp", "jpeg", "avif"])

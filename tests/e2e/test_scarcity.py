@@ -52,6 +52,7 @@ def test_where_memory_is_short_the_answer_is_503(serve: Serve, kilobytes: int) -
         assert server.remove(make_image("PNG")).status_code == 200
 
 
+@pytest.mark.full
 def test_silent_connections_do_not_keep_anybody_out(serve: Serve) -> None:
     with serve(limits="-n 256", **NO_LIMITS) as server, ExitStack() as held:
         for _ in range(300):

@@ -40,6 +40,9 @@ def test_no_request_that_the_schema_allows_gets_an_answer_it_does_not(
         *("run", fake_server.url(f"{PREFIX}/openapi.json"), "--url", fake_server.url(PREFIX)),
         *("--checks", ",".join(CHECKS), "--max-examples", "200", "--continue-on-failure"),
         *("--generation-database", "none", "--seed", "1"),
+        # Its stateful phase fails by itself where a route that gives an id takes a file: it has no
+        # rule for bytes in a form. Tasks and backgrounds have tests of their own.
+        *("--phases", "examples,coverage,fuzzing"),
     )
     paths = json.loads(SCHEMA.read_text())["paths"].values()
     assert f"Tested: {sum(map(len, paths))}" in told

@@ -72,6 +72,7 @@ def test_the_list_says_what_each_is_and_what_runs_it(both: BentoServer) -> None:
     assert (info["models"], info["default_model"]) == (["u2net", "u2netp"], "u2net")
 
 
+@pytest.mark.full
 def test_one_is_killed_and_the_other_does_not_notice(store: Path) -> None:
     answers: dict[str, list[httpx.Response]] = {name: [] for name in SERVICES}
     over = threading.Event()
@@ -114,6 +115,7 @@ def _silent(server: BentoServer) -> bool:
     return any(reason.startswith("u2netp: the inf") for reason in server.health()["reasons"])
 
 
+@pytest.mark.full
 def test_all_of_them_end_together_and_lose_no_request(store: Path) -> None:
     slow = slow_picture(1)
     with BentoServer(store, {**BOTH, **NO_LIMITS}) as server, ThreadPoolExecutor(8) as threads:

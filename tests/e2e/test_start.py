@@ -102,6 +102,7 @@ def test_less_than_was_asked_for_is_served_and_admitted(serve: Serve) -> None:
         assert server.remove(make_image("PNG")).headers["x-engine"] == "onnxruntime f32"
 
 
+@pytest.mark.full
 def test_the_precision_asked_for_is_the_one_that_runs(serve: Serve) -> None:
     with open("/proc/cpuinfo") as info:
         if "avx512_bf16" not in (flags := info.read()) and "amx_bf16" not in flags:
@@ -111,6 +112,7 @@ def test_the_precision_asked_for_is_the_one_that_runs(serve: Serve) -> None:
         assert server.remove(make_image("PNG")).headers["x-engine"] == "openvino bf16"
 
 
+@pytest.mark.full
 def test_the_log_file_and_the_deadline_do_what_they_say(serve: Serve, tmp_path: Path) -> None:
     file = tmp_path / "logs" / "service.log"
     settings = {"LOG_FILE": str(file), "LOG_LEVEL": "debug", "BIREFNET_PROCESSING_TIMEOUT_SEC": "1"}

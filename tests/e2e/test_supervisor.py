@@ -67,8 +67,8 @@ def test_nothing_listens_but_the_public_port_and_no_other_user_gets_at_a_socket(
 @pytest.mark.parametrize(
     "name",
     [
-        "SIGHUP",
         "SIGTERM",
+        pytest.param("SIGHUP", marks=pytest.mark.full),
         pytest.param("SIGINT", marks=pytest.mark.full),
         pytest.param("SIGQUIT", marks=pytest.mark.full),
     ],
@@ -110,6 +110,7 @@ def test_a_container_heals_its_workers_as_well(serve: Serve) -> None:
         assert server.remove(make_image("PNG")).status_code == 200
 
 
+@pytest.mark.full
 def test_a_swept_socket_comes_back_and_nobody_needs_a_restart(serve: Serve) -> None:
     with serve(**NO_LIMITS) as server:
         for swept in range(2):  # the one that came back, too

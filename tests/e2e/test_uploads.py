@@ -134,6 +134,8 @@ def test_callers_who_leave_during_the_stop_do_not_hold_it_up(serve: Serve) -> No
         assert server.stop() < 10
 
 
+@pytest.mark.full
+@pytest.mark.full
 def test_a_caller_who_never_reads_does_not_hold_up_the_stop(serve: Serve) -> None:
     with serve() as server, server.begin_upload(multipart(NINE_MB), share=1):
         answered = 'background_removal_requests_total{error_code="",route="/remove",status="200"}'

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.matting.scenes import SCENES
+from models.matting.scenes import SCENES, draw_scene
 from service.http.policies import PREFIX
 from service.library.library import Quota
 from service.removal import background as background_module
@@ -121,7 +121,12 @@ class TestHostileInput:
     async def test_no_id_becomes_a_path(self, library: Library, background_id: str) -> None:
         (library.folder.parent / "x").write_bytes(b"secret")
         before = await library.uploaded()
-        for method, end in (("GET", ""), ("DELETE", ""), ("GET", "/thumbnail")):
+        for method, end in (
+            ("GET", ""),
+            ("DELETE", ""),
+            ("GET", "/thumbnail"),
+            ("GET", "/picture"),
+        ):
             url = f"http://service{BACKGROUNDS}/{background_id}{end}"
             answer = await library.api.client.request(method, url, headers=library.ada)
             assert answer.status_code in (404, 405), (method, background_id, answer.text)
@@ -155,7 +160,7 @@ class TestHostileInput:
     ) -> None:
         hers = await library.uploaded()
         headers = library.bob if who == "bob" else {}
-        for path in ("", "/thumbnail"):
+        for path in ("", "/thumbnail", "/picture"):
             real, made_up = [
                 await library.api.client.get(f"{BACKGROUNDS}/{one}{path}", headers=headers)
                 for one in (hers, UNKNOWN)
@@ -232,6 +237,9 @@ class TestHostileInput:
             (file.parent / f"bg_{name}").write_bytes(content)
             answer = await library.remove(background_id=f"bg_{name}")
             assert answer.status_code in (404, 503), answer.text
+            url = f"{BACKGROUNDS}/bg_{name}/picture"
+            answer = await library.api.client.get(url, headers=library.ada)
+            assert answer.status_code in (404, 503), answer.text
         (file.parent / "readme.txt").write_bytes(data)
         assert await library.uploads() == [whole]
 
@@ -256,6 +264,27 @@ class TestTemplates:
             assert _pixels(small).shape == (240, 320, 3)
             alone = await library.api.client.get(f"{BACKGROUNDS}/{one['id']}")
             assert alone.json() == one
+
+    async def test_their_pictures_are_large_and_everybody_s(self, api: Api) -> None:
+        url = f"{BACKGROUNDS}/gradient-mist/picture"
+        answer, again = await api.client.get(url), await api.client.get(url)
+        assert answer.content == again.content
+        assert answer.headers["content-type"] == "image/jpeg"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "public, max-age=86400"
+        pixels = _pixels(answer)
+        assert pixels.shape == (1200, 1600, 3)
+        drawn = draw_scene(SCENES["gradient-mist"], 1200, 1600).astype(int)
+        assert np.abs(pixels - drawn).max() <= 4
+        rows = pixels.mean(axis=1)  # a gradient from top to bottom: a band is a step of a level
+        assert np.abs(np.diff(rows, axis=0)).max() < 1
+        head = await api.client.head(url)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == str(len(answer.content))
+        assert_problem(await api.client.post(url), "METHOD_NOT_ALLOWED")
+        for nothing in ("no-such-thing", UNKNOWN):
+            unknown = await api.client.get(f"{BACKGROUNDS}/{nothing}/picture")
+            assert_problem(unknown, "BACKGROUND_NOT_FOUND")
 
     async def test_they_need_neither_keys_nor_a_storage(self, api: Api) -> None:
         answer = await api.client.get(BACKGROUNDS)
@@ -302,7 +331,31 @@ class TestUploads:
             await library.api.client.delete(url, headers=library.ada), "BACKGROUND_NOT_FOUND"
         )
         assert_problem(await library.remove(background_id=told["id"]), "BACKGROUND_NOT_FOUND")
+        assert_problem(
+            await library.api.client.get(f"{url}/picture", headers=library.ada),
+            "BACKGROUND_NOT_FOUND",
+        )
         assert library.files() == []
+
+    async def test_its_picture_is_the_file_that_rests_and_runs_as_no_page(
+        self, library: Library
+    ) -> None:
+        page = b"<script>alert(1)</script>"
+        background_id = await library.uploaded(make_image("JPEG", 200, 300, comment=page) + page)
+        url = f"{BACKGROUNDS}/{background_id}/picture"
+        answer = await library.api.client.get(url, headers=library.ada)
+        assert _pixels(answer).shape == (200, 300, 3)
+        (file,) = library.files()
+        assert file.read_bytes().endswith(answer.content)
+        assert b"script" not in answer.content
+        told = answer.headers
+        assert told["content-type"] == "image/jpeg"
+        assert told["x-content-type-options"] == "nosniff"
+        assert told["content-disposition"] == f'attachment; filename="{background_id}.jpg"'
+        assert told["cache-control"] == "private, max-age=86400"
+        head = await library.api.client.head(url, headers=library.ada)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == str(len(answer.content))
 
     async def test_every_entrance_takes_them_and_makes_the_same(self, library: Library) -> None:
         background_id, client = await library.uploaded(), library.api.client
@@ -450,7 +503,7 @@ class TestFaultsOfTheStorage:
         client = library.api.client
         assert_problem(await library.upload(), "STORAGE_UNAVAILABLE")
         assert_problem(await library.remove(background_id=background_id), "STORAGE_UNAVAILABLE")
-        for path in ("", f"/{background_id}", f"/{background_id}/thumbnail"):
+        for path in ("", *(f"/{background_id}{end}" for end in ("", "/thumbnail", "/picture"))):
             answer = await client.get(BACKGROUNDS + path, headers=library.ada)
             assert_problem(answer, "STORAGE_UNAVAILABLE")
             assert answer.headers["retry-after"] == "5"

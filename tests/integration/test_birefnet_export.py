@@ -43,6 +43,8 @@ from tests.support.birefnet import make_tiny_birefnet
 from tests.support.checkpoints import write
 from tests.support.fake_machine import model_store
 
+pytestmark = pytest.mark.full  # exporting takes half a minute; `make test` fills templates
+
 SPEC = InputSpec(HEIGHT, WIDTH, IMAGENET_MEAN, IMAGENET_STD)
 PHOTOS = sorted((Path(__file__).parents[2] / "examples/photos").glob("*.jpg"))
 BATCHES = (1, 4)
@@ -85,7 +87,7 @@ def operator_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(
     scope="module",
-    params=[DeformForm.OPERATOR, pytest.param(DeformForm.DECOMPOSED, marks=pytest.mark.full)],
+    params=[DeformForm.OPERATOR, DeformForm.DECOMPOSED],
 )
 def graph(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both forms; engines are served the first only."""
@@ -98,7 +100,7 @@ def graph(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(name, marks=pytest.mark.full) for name in ("pvt_v2", "swin_v1")],
+    params=["pvt_v2", "swin_v1"],
 )
 def half(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Half:
     """A half-precision graph for each kind of backbone: what TensorRT is given."""
@@ -150,7 +152,6 @@ def test_the_graph_is_valid_and_has_no_leftovers_of_tracing(graph: Path) -> None
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
 
 
-@pytest.mark.full
 def test_a_checkpoint_of_any_order_in_memory_is_registered_and_runs(
     batch: U8Array, tmp_path: Path
 ) -> None:

@@ -27,6 +27,7 @@ async def remove_with(client: httpx.AsyncClient, data: bytes, **headers: str) ->
 
 
 @pytest.mark.slow
+@pytest.mark.full
 async def test_with_the_default_limits_30_sequential_requests_pass_and_the_31st_is_429(
     portrait_jpeg: bytes,
 ) -> None:

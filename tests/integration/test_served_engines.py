@@ -13,12 +13,14 @@ import pytest
 
 from models.artifacts import ModelFiles, sha256_of
 from models.engine import EngineConfig
+from models.engines.onnx_runtime import OnnxRuntimeEngine
+from models.engines.openvino import OpenVinoEngine
 from models.engines.trt.build import PLANS_FOLDER
 from models.engines.trt.cache import PlanCache
 from models.engines.trt.library import Library
 from models.engines.trt.open import MACHINE, request_plan
 from models.engines.trt.plan import PlanManifest
-from models.errors import EngineUnavailable
+from models.errors import EngineUnavailable, InferenceFailed
 from models.export.graphs import export
 from models.serving.acceptance import reference_file, reference_pictures
 from models.serving.options import EngineOptions
@@ -119,6 +121,74 @@ def test_without_a_device_the_cpu_serves_and_nothing_is_amiss(
     assert (told.engine.name, told.engine.device, told.notes) == ("openvino", "cpu", ())
     assert told.gpu_memory_free_mb == 0
     assert not engines.predict(BATCH).retried_on_cpu
+    engines.close()
+
+
+def fail(*_: object) -> np.ndarray:
+    raise InferenceFailed("a kernel this CPU does not have")
+
+
+@pytest.mark.usefixtures("no_device")
+@pytest.mark.parametrize("prove", [True, False])
+def test_an_engine_that_opens_and_does_not_run_makes_way_for_the_next(
+    model: RegisteredModel, options: EngineOptions, monkeypatch: pytest.MonkeyPatch, prove: bool
+) -> None:
+    monkeypatch.setattr(OpenVinoEngine, "predict", fail)
+    engines = ServedEngines(options, model, prove=prove)
+    assert engines.engine.info.name == ("onnxruntime" if prove else "openvino")
+    outcome = engines.predict(BATCH)
+    assert (outcome.engine.name, len(outcome.alphas)) == ("onnxruntime", len(BATCH))
+    told = engines.describe()
+    assert told.notes == ("engine openvino could not be opened; the log says why",)
+    assert told.failures_in_a_row == 0
+    engines.close()
+
+
+@pytest.mark.usefixtures("no_device")
+def test_an_engine_that_made_its_first_picture_stays(
+    model: RegisteredModel, options: EngineOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engines = ServedEngines(options, model, prove=False)
+    made = engines.predict(BATCH)
+    with monkeypatch.context() as broken:
+        broken.setattr(OpenVinoEngine, "predict", fail)
+        with pytest.raises(InferenceFailed):
+            engines.predict(BATCH)
+    again = engines.predict(BATCH)
+    assert again.engine.name == "openvino"
+    assert np.array_equal(again.alphas, made.alphas)
+    engines.close()
+
+
+@pytest.mark.usefixtures("no_device")
+def test_where_no_engine_makes_the_first_picture_all_pictures_hear_it(
+    model: RegisteredModel, options: EngineOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for engine in (OpenVinoEngine, OnnxRuntimeEngine):
+        monkeypatch.setattr(engine, "predict", fail)
+    engines = ServedEngines(options, model, prove=False)
+    for _ in range(2):
+        with pytest.raises(EngineUnavailable, match="no engine could be opened"):
+            engines.predict(BATCH)
+    engines.close()
+
+
+@pytest.mark.usefixtures("no_device")
+def test_what_stands_in_for_a_gpu_is_not_opened_for_ever(
+    model: RegisteredModel, options: EngineOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OpenVinoEngine, "predict", fail)
+    with pytest.raises(InferenceFailed):  # of all engines it is the last
+        ServedEngines(replace(options, device="cuda", precision=Precision.F16), model, prove=False)
+
+
+def test_a_gpu_s_engine_is_proven_before_its_first_picture(
+    model: RegisteredModel, options: EngineOptions, device: FakeDevice
+) -> None:
+    options = replace(options, use_tensorrt=True)
+    keep_plan(model, options)
+    engines = ServedEngines(options, model, prove=False)
+    assert_cpu_serves(engines, "fails its reference pictures: alpha differs from float32 by")
     engines.close()
 
 

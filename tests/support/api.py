@@ -15,19 +15,23 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from models.errors import BackgroundRemovalError
 from service.access.access import Access, AccessConfig
 from service.access.rate_limit import ClientLimiter, RateLimitConfig
-from service.http.app import create_app
+from service.http.app import create_app, render_problem
 from service.http.bodies import IntakeConfig
 from service.http.dependencies import Services
+from service.http.foreign_doors import create_foreign_doors
 from service.http.health import Requested
 from service.http.metrics import Metrics
 from service.http.pages import create_page_app
 from service.http.policies import PREFIX
 from service.library.library import Quota
 from service.outbound.fetch import FetchConfig
+from service.preview.previews import PreviewConfig
 from service.removal.bounds import RemoverConfig
 from service.removal.ports import ServedModel
+from service.tasks.asked import TasksConfig
 from service.wiring import HttpConfig, create_middlewares, create_services
 from tests.support.matting import SPEC, FakeMattingClient
 
@@ -57,6 +61,8 @@ class ApiParts:
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     fetching: FetchConfig | None = None
+    tasks: TasksConfig | None = None
+    previews: PreviewConfig = field(default_factory=PreviewConfig)
     is_warm: Callable[[], bool] = lambda: True
     peer: str = "192.0.2.1"
 
@@ -111,6 +117,8 @@ async def open_api(parts: ApiParts | None = None) -> AsyncIterator[Api]:
         cors_origins=parts.cors_origins,
         allowed_hosts=parts.allowed_hosts,
         fetching=parts.fetching,
+        tasks=parts.tasks,
+        previews=parts.previews,
     )
     models = [ServedModel(SPEC, parts.matting), *parts.others]
     access, draining = Access(config.access, metrics.count_fallback), asyncio.Event()
@@ -119,12 +127,20 @@ async def open_api(parts: ApiParts | None = None) -> AsyncIterator[Api]:
     app = create_app(services=services, swagger_ui=SWAGGER_UI, require_key=parts.require_key)
     outer = Starlette()
     outer.mount(PREFIX, app)
+    doors = create_foreign_doors(lambda: services)
+    outer.router.routes += doors.routes
+    outer.add_exception_handler(BackgroundRemovalError, render_problem)
     outer.mount("/", create_page_app())
     wrapped: ASGIApp = outer
     for wrapper in reversed(create_middlewares(config, access, lambda: metrics, draining)):
         wrapped = wrapper.cls(wrapped, *wrapper.args, **wrapper.kwargs)
     transport = httpx.ASGITransport(wrapped, client=(parts.peer, 1234))
-    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
-        yield Api(client, app, wrapped, access.limiter, draining, registry, services)
-    await access.close()
-    await services.remover.close()
+    running = asyncio.create_task(services.tasks.run())
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            yield Api(client, app, wrapped, access.limiter, draining, registry, services)
+    finally:
+        running.cancel()
+        await services.tasks.close()
+        await access.close()
+        await services.remover.close()

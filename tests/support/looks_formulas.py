@@ -19,11 +19,11 @@ def blur(
     for axis, sigma in ((0, sy), (1, sx)):
         span = int(reach * sigma)
         weights = np.exp(-(np.arange(-span, span + 1) ** 2) / (2 * max(sigma, 1e-3) ** 2))
-        values = _filter(values, weights / weights.sum(), axis, mode)
+        values = weigh(values, weights / weights.sum(), axis, mode)
     return values
 
 
-def _filter(values: np.ndarray, weights: np.ndarray, axis: int, mode: str) -> np.ndarray:
+def weigh(values: np.ndarray, weights: np.ndarray, axis: int, mode: str) -> np.ndarray:
     span, size = len(weights) // 2, values.shape[axis]
     padding = [(span, span) if one == axis else (0, 0) for one in range(values.ndim)]
     padded = np.pad(values.astype(float), padding, mode=mode)
@@ -31,7 +31,7 @@ def _filter(values: np.ndarray, weights: np.ndarray, axis: int, mode: str) -> np
     return sum(weight * one for weight, one in zip(weights, shifted, strict=True))
 
 
-def _largest(alpha: np.ndarray, offsets: list[tuple[int, int]]) -> np.ndarray:
+def largest(alpha: np.ndarray, offsets: list[tuple[int, int]]) -> np.ndarray:
     reach = max(max(abs(y), abs(x)) for y, x in offsets)
     padded = np.pad(alpha, reach, constant_values=0)
     height, width = alpha.shape
@@ -47,8 +47,8 @@ def _disc(alpha: np.ndarray, k: int) -> np.ndarray:
     near = [(y, x) for y in range(-k, k + 1) for x in range(-k, k + 1)]
     if k == 1:
         cross = [(y, x) for y, x in near if abs(y) + abs(x) < 2]
-        return np.rint((_largest(alpha, cross).astype(float) + _largest(alpha, near)) / 2)
-    return _largest(alpha, [(y, x) for y, x in near if x * x + y * y <= k * k + 1])
+        return np.rint((largest(alpha, cross).astype(float) + largest(alpha, near)) / 2)
+    return largest(alpha, [(y, x) for y, x in near if x * x + y * y <= k * k + 1])
 
 
 def _grow(alpha: np.ndarray, pixels: float) -> np.ndarray:
@@ -74,7 +74,7 @@ def outline(alpha_u8: np.ndarray, width: float) -> np.ndarray:
     crisp = np.floor(np.clip(3 * (alpha_u8.astype(float) - 127.5) + 127.5, 0, 255))
     band = _grow(crisp, width)
     for axis in (0, 1):
-        band = _filter(band, np.array([0.25, 0.5, 0.25]), axis, "edge")
+        band = weigh(band, np.array([0.25, 0.5, 0.25]), axis, "edge")
     return np.rint(band)
 
 
@@ -145,20 +145,26 @@ def match_colours(
 
 
 def blur_backdrop(pixels: np.ndarray, alpha_u8: np.ndarray, sigma: float) -> np.ndarray:
-    widened = _largest(alpha_u8, [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)])[..., None]
+    widened = largest(alpha_u8, [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)])[..., None]
     certainty = (1 - widened / 255) ** 16
     share = np.rint(255 * (1 - certainty)) / 255
+    far = spread(pixels, certainty)
+    filled = np.rint(share * far + (1 - share) * pixels)
+    return np.rint(blur(filled, sigma, sigma, "symmetric"))
 
-    def box(values: np.ndarray, reach: int) -> np.ndarray:
-        weights = np.full(2 * reach + 1, 1 / (2 * reach + 1))
-        return _filter(_filter(values, weights, 0, "edge"), weights, 1, "edge")
 
+def spread(pixels: np.ndarray, certainty: np.ndarray) -> np.ndarray:
     far = pixels.astype(float)
     for reach in (96, 24, 6):
-        weight = box(certainty, reach) + 0.01
-        far = (box(certainty * pixels, reach) + 0.01 * far) / weight
-    filled = np.rint(share * np.rint(far) + (1 - share) * pixels)
-    return np.rint(blur(filled, sigma, sigma, "symmetric"))
+        weight = box_mean(certainty, reach, reach) + 0.01
+        far = (box_mean(certainty * pixels, reach, reach) + 0.01 * far) / weight
+    return np.rint(far)
+
+
+def box_mean(values: np.ndarray, down: int, across: int) -> np.ndarray:
+    for axis, reach in ((0, down), (1, across)):
+        values = weigh(values, np.full(2 * reach + 1, 1 / (2 * reach + 1)), axis, "edge")
+    return values
 
 
 FORMULAS: dict[str, Callable[..., np.ndarray]] = {

@@ -69,7 +69,11 @@ class Visit:
 
     def split(self) -> int:
         """Where the divider is, 0 to 100."""
-        return int(self.page.get_by_role("slider").input_value())
+        return int(self.divider().input_value())
+
+    def divider(self) -> Locator:
+        """The slider between original and cutout."""
+        return self.page.get_by_label("Where the original ends and the cutout begins")
 
 
 def read(download: Download) -> tuple[str, bytes]:

@@ -95,13 +95,18 @@ def make_png(
 
 def png_chunks(data: bytes) -> list[bytes]:
     """Kinds of the chunks of a PNG, in order; fails where bytes follow the last."""
-    kinds, at = [], 8
+    return [kind for kind, _ in chunks_of(data)]
+
+
+def chunks_of(data: bytes) -> list[tuple[bytes, bytes]]:
+    """Kinds and data of the chunks of a PNG, in order; fails where bytes follow the last."""
+    chunks, at = [], 8
     while at < len(data):
         (length,) = struct.unpack(">I", data[at : at + 4])
-        kinds.append(data[at + 4 : at + 8])
+        chunks.append((data[at + 4 : at + 8], data[at + 8 : at + 8 + length]))
         at += 12 + length
     assert at == len(data), "bytes behind the last chunk"
-    return kinds
+    return chunks
 
 
 def with_orientation(orientation: int) -> Image.Exif:

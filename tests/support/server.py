@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -48,6 +48,7 @@ class BentoServer:
             is empty is not there.
         target: What is served; a Bento brings its own code.
         limits: Words for `ulimit`, such as `-n 256`, that hold for all processes.
+        alone: Words for BentoML's `start-http-server`, which starts one service of several.
 
     Attributes:
         folder: Everything this server writes: `home`, `tmp`, `cache`, and the log.
@@ -61,6 +62,7 @@ class BentoServer:
         environment: dict[str, str],
         target: str = "service.public:BackgroundRemoval",
         limits: str = "",
+        alone: Sequence[str] = (),
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="e2e-"))  # short: a socket's path has 103 bytes
         self.tmp = self.folder / "tmp"
@@ -71,6 +73,9 @@ class BentoServer:
         self._environment = environment
         self._target = target
         self._limits = limits
+        self._command = ["bentoml", "serve"]
+        if alone:
+            self._command = ["bentoml_cli._internal.start", "start-http-server", *alone]
         self._log: IO[bytes] | None = None
         self._supervisor: psutil.Popen | None = None
         self._seen: dict[int, psutil.Process] = {}
@@ -109,9 +114,11 @@ class BentoServer:
             "TMPDIR": str(self.tmp),
             **self._environment,
         }
-        self._log = (self.folder / "serve.log").open("wb")
+        if self._log is not None:  # launched before
+            self._log.close()
+        self._log = (self.folder / "serve.log").open("ab")
         self._supervisor = psutil.Popen(
-            [*self._shell(), sys.executable, "-m", "bentoml", "serve", self._target],
+            [*self._shell(), sys.executable, "-m", *self._command, self._target],
             cwd=self.folder,  # not the repository: a developer's .env there must not decide a test
             env={name: value for name, value in environment.items() if value},
             stdin=subprocess.DEVNULL,
@@ -210,6 +217,34 @@ class BentoServer:
         transport = httpx.HTTPTransport(local_address=source, verify=False)  # no TLS to set up
         with httpx.Client(transport=transport, timeout=60, headers=headers) as client:
             return client.post(self.url(path), files={"image": ("a.png", data)}, data=form)
+
+    def send_task(self, data: bytes, **form: Any) -> str:
+        """Have a task accepted; its id."""
+        answer = self.remove(data, path=f"{PREFIX}/remove-async", **form)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["task_id"])
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        """What is told of a task; `{}` if nobody answers."""
+        try:
+            answer = self.get(f"{PREFIX}/status/{task_id}")
+        except httpx.HTTPError:
+            return {}
+        assert answer.status_code in (200, 503), answer.text
+        told: dict[str, Any] = answer.json()
+        return told if answer.status_code == 200 else {}
+
+    def finish(self, *task_ids: str, within_s: float = 60) -> list[dict[str, Any]]:
+        """Wait until tasks are finished; what is told of each."""
+        give_up, told = time.monotonic() + within_s, [self.task(one) for one in task_ids]
+        while any(one.get("status", "processing") == "processing" for one in told):
+            assert time.monotonic() < give_up, f"{told}\n{self.log()[-6000:]}"
+            time.sleep(0.2)
+            told = [
+                one if one.get("status") in ("completed", "failed") else self.task(task_id)
+                for one, task_id in zip(told, task_ids, strict=True)
+            ]
+        return told
 
     def metrics(self) -> dict[str, float]:
         """Every sample of `/metrics`, by its name with labels."""

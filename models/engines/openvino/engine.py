@@ -11,10 +11,12 @@ import numpy as np
 import openvino as ov
 
 from models.arrays import U8Array
-from models.artifacts import ModelFiles
+from models.artifacts import ModelFiles, sha256_of
 from models.cores import usable_cores
 from models.engine import EngineConfig, EngineInfo, Headroom
+from models.engines.openvino import deform_conv
 from models.engines.openvino.deform_conv import DEFORM_CONV, sample_rows
+from models.engines.openvino.kept import MOST_BYTES, file_of, keep, open_kept
 from models.errors import EngineIncompatible, InferenceFailed
 from models.spec import Precision
 
@@ -41,8 +43,9 @@ class OpenVinoEngine:
         # The CPU plugin gives the thread that loads it a stack for signals, and takes it away in
         # the thread that unloads it; for any other thread the next signal would be fatal.
         with ThreadPoolExecutor(1) as thread:
-            compiled, precision = thread.submit(_compile, files, config).result()
+            compiled, memory, precision = thread.submit(_compile, files, config).result()
         self._request: ov.InferRequest | None = compiled.create_infer_request()
+        self._memory = memory  # of the weights; must outlive the request
         self._lock = Lock()
         self._info = EngineInfo(
             name="openvino",
@@ -77,10 +80,13 @@ class OpenVinoEngine:
         """Drop the compiled model. May be called twice."""
         with self._lock:
             self._request = None
+            self._memory = None
 
 
-def _compile(files: ModelFiles, config: EngineConfig) -> tuple[ov.CompiledModel, Precision]:
-    """The graph compiled, and what it computes in.
+def _compile(
+    files: ModelFiles, config: EngineConfig
+) -> tuple[ov.CompiledModel, U8Array | None, Precision]:
+    """The graph compiled, the memory it runs in if it was kept, and what it computes in.
 
     Raises:
         EngineIncompatible: If it is refused, or the CPU does not have the precision asked for.
@@ -99,17 +105,46 @@ def _compile(files: ModelFiles, config: EngineConfig) -> tuple[ov.CompiledModel,
         "INFERENCE_PRECISION_HINT": floats.value,
         "ENABLE_CPU_PINNING": False,
     }
-    if config.cache_dir is not None:
-        properties |= {"CACHE_DIR": str(config.cache_dir)}
     try:
-        network = core.read_model(str(chosen))
-        if config.max_batch == 1:  # a fixed shape takes 40 MB less (docs/engines.md)
-            network.reshape({"image": [1, config.height, config.width, 3]})
-        if floats is Precision.BF16:
-            sample_rows(network)
-        return core.compile_model(network, "CPU", properties), precision
-    except RuntimeError as refused:
+        kept = _kept_file(core, files, chosen, config, floats)
+        if kept is None and config.cache_dir is not None:
+            properties |= {"CACHE_DIR": str(config.cache_dir)}
+        elif kept is not None and (opened := open_kept(core, kept, properties)):
+            return *opened, precision
+        compiled = core.compile_model(_read(core, chosen, config, floats), "CPU", properties)
+        if kept is not None and sha256_of(chosen) == files.sha256_of(chosen):  # undamaged
+            keep(compiled, kept)
+    except (OSError, RuntimeError) as refused:
         raise EngineIncompatible(f"OpenVINO refuses {chosen.name}: {refused}") from refused
+    return compiled, None, precision
+
+
+def _kept_file(
+    core: ov.Core, files: ModelFiles, graph: Path, config: EngineConfig, floats: Precision
+) -> Path | None:
+    """Where the compiled network is kept; None if it is not, or by OpenVINO's own cache."""
+    if config.cache_dir is None or graph.stat().st_size > MOST_BYTES:
+        return None
+    return file_of(
+        config.cache_dir,
+        files.sha256_of(graph),
+        (config.max_batch == 1, config.height, config.width),
+        floats.value,
+        ov.__version__,
+        core.get_property("CPU", "FULL_DEVICE_NAME"),
+        sorted(_cpu_flags()),
+        sha256_of(Path(deform_conv.__file__)),  # what is rewritten before it is compiled
+    )
+
+
+def _read(core: ov.Core, graph: Path, config: EngineConfig, floats: Precision) -> ov.Model:
+    """The network as it is compiled."""
+    network = core.read_model(str(graph))
+    if config.max_batch == 1:  # a fixed shape takes 40 MB less (docs/engines.md)
+        network.reshape({"image": [1, config.height, config.width, 3]})
+    if floats is Precision.BF16:
+        sample_rows(network)
+    return network
 
 
 def _available_precisions(core: ov.Core, files: ModelFiles) -> frozenset[Precision]:

@@ -14,6 +14,7 @@ from service.http.background_request import background_body, read_background
 from service.http.dependencies import GivenServices
 from service.http.exchange import exchange_of
 from service.http.schemas import BackgroundInfo, BackgroundQuota, Backgrounds, Problem
+from service.imaging.encode import encode_picture
 from service.library.library import Upload
 from service.removal.background import make_thumbnail
 
@@ -21,12 +22,19 @@ router = APIRouter(tags=["backgrounds"])
 
 _JPEG = "image/jpeg"
 _THUMBNAIL = (240, 320)  # rows and columns of a template's
-_DAY = "max-age=86400"
+_PICTURE = (1200, 1600)
+_PICTURE_QUALITY = 99  # at 95 the noise is lost that hides the bands of a gradient
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, object]]:
     told = {"model": Problem, "description": "A problem, by its code"}
     return dict.fromkeys((403, *statuses), told)
+
+
+_SHOWN: dict[int | str, dict[str, object]] = {
+    200: {"content": {_JPEG: {"schema": {"type": "string", "format": "binary"}}}},
+    **_problems(404, 503),
+}
 
 
 @router.head("/backgrounds", include_in_schema=False)
@@ -112,25 +120,49 @@ async def delete(background_id: str, request: Request, services: GivenServices) 
     "/backgrounds/{background_id}/thumbnail",
     operation_id="readBackgroundThumbnail",
     response_class=Response,
-    responses={
-        200: {"content": {_JPEG: {"schema": {"type": "string", "format": "binary"}}}},
-        **_problems(404, 503),
-    },
+    responses=_SHOWN,
 )
 async def thumbnail(background_id: str, request: Request, services: GivenServices) -> Response:
     """A small JPEG of one background."""
-    headers = {"X-Content-Type-Options": "nosniff"}
     if background_id in SCENES:
-        drawn = await asyncio.to_thread(_drawn_thumbnail, background_id)
-        return Response(drawn, 200, {**headers, "Cache-Control": f"public, {_DAY}"}, _JPEG)
+        return _jpeg(await asyncio.to_thread(_drawn_thumbnail, background_id), "public")
     owner = exchange_of(request.scope).caller.key_id
-    small = await services.backgrounds.thumbnail(owner, background_id)
-    return Response(small, 200, {**headers, "Cache-Control": f"private, {_DAY}"}, _JPEG)
+    return _jpeg(await services.backgrounds.thumbnail(owner, background_id), "private")
+
+
+@router.head("/backgrounds/{background_id}/picture", include_in_schema=False)
+@router.get(
+    "/backgrounds/{background_id}/picture",
+    operation_id="readBackgroundPicture",
+    response_class=Response,
+    responses=_SHOWN,
+)
+async def picture(background_id: str, request: Request, services: GivenServices) -> Response:
+    """One background as a JPEG: a template at 1600x1200, an upload as it is stored."""
+    if background_id in SCENES:
+        return _jpeg(await asyncio.to_thread(_drawn_picture, background_id), "public")
+    owner = exchange_of(request.scope).caller.key_id
+    shown = _jpeg(await services.backgrounds.picture(owner, background_id), "private")
+    shown.headers["Content-Disposition"] = f'attachment; filename="{background_id}.jpg"'
+    return shown
+
+
+def _jpeg(data: bytes, for_whom: str) -> Response:
+    """A picture that is kept for a day: by every cache if `public`, by a browser if `private`."""
+    caching = f"{for_whom}, max-age=86400"
+    headers = {"Cache-Control": caching, "X-Content-Type-Options": "nosniff"}
+    return Response(data, 200, headers, _JPEG)
 
 
 @cache
 def _drawn_thumbnail(background_id: str) -> bytes:
     return make_thumbnail(draw_scene(SCENES[background_id], *_THUMBNAIL))
+
+
+@cache  # 5.2 MB once every template was asked for
+def _drawn_picture(background_id: str) -> bytes:
+    drawn = draw_scene(SCENES[background_id], *_PICTURE)
+    return encode_picture(drawn, "jpeg", _PICTURE_QUALITY).data
 
 
 def _base(request: Request) -> str:

@@ -10,10 +10,11 @@ from service.access.rate_limit import RateLimitConfig, rates_of
 from service.http.dependencies import GivenServices, Services
 from service.http.forms import FormOptions
 from service.http.health import API_VERSION
-from service.http.schemas import Formats, Info, Limits, Problem, RateLimits
+from service.http.schemas import Formats, Info, Limits, Problem, RateLimits, TaskLimits
 from service.imaging.encode import ENCODINGS, ZIP
 from service.imaging.formats import READABLE
 from service.removal.options import PRESETS
+from service.tasks.asked import TasksConfig
 
 router = APIRouter(tags=["info"])
 
@@ -54,6 +55,8 @@ def describe(services: Services) -> Info:
         tiers={tier: _limits_of(rates_of(tier, rates)) for tier in TIERS},
         max_batch_images=services.max_batch_images,
         image_url=services.fetcher is not None,
+        max_previews=services.previews.config.most,
+        tasks=_tasks_of(services.tasks.config),
     )
 
 
@@ -62,4 +65,15 @@ def _limits_of(rates: RateLimitConfig) -> RateLimits:
         per_minute=rates.per_minute or None,
         per_second=rates.per_second or None,
         at_once=rates.in_flight or None,
+    )
+
+
+def _tasks_of(config: TasksConfig | None) -> TaskLimits | None:
+    if config is None:
+        return None
+    return TaskLimits(
+        max_tasks=config.most,
+        max_tasks_per_client=config.most_per_caller or None,
+        result_s=config.keep_s,
+        webhooks=config.webhooks is not None,
     )

@@ -48,5 +48,6 @@ def _info(model: ServedModel, status: InferenceStatus | None) -> ModelInfo:
         available=engine is not None,
         engine=engine.name if engine else None,
         precision=engine.precision.value if engine else None,
+        precision_reason=status.status.precision_reason or None if status else None,
         device=engine.device if engine else None,
     )

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import time
-from collections.abc import Mapping
 
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
@@ -17,10 +15,10 @@ from service.http.dependencies import GivenServices, Services
 from service.http.exchange import Exchange, exchange_of
 from service.http.form_schema import query_parameters, request_body
 from service.http.forms import FormOptions
-from service.http.given_address import fetch_given
 from service.http.negotiation import accepted
-from service.http.removal_answers import disposition, processing_info
-from service.http.removal_request import RemovalRequest, read_removal_request
+from service.http.removal_answers import headers_of, processing_info
+from service.http.removal_request import read_removal_request
+from service.http.removing import remove_asked
 from service.http.schemas import Problem, RemovalBody
 from service.imaging.encode import ENCODINGS, ZIP
 from service.removal.options import RemovalResult
@@ -62,22 +60,13 @@ async def answer_removal(request: Request, services: Services) -> Response:
     exchange = exchange_of(request.scope)
     asked = await read_removal_request(request)
     options = _negotiate(asked.options, ", ".join(request.headers.getlist("accept")))
-    background = await services.backgrounds.open(options, exchange.caller.key_id)
-    fetched_s = 0.0
-    if asked.image_url is not None:
-        started = time.monotonic()
-        asked = await fetch_given(asked, asked.image_url, request, services.fetcher)
-        fetched_s = time.monotonic() - started
-    result = await services.remover.remove(
-        asked.data, options, asked.media_type, background=background, spent_s=fetched_s
-    )
-    exchange.stages_ms = result.stages_ms
+    result = await remove_asked(asked, options, request, services)
     if options.return_base64:
         return await asyncio.to_thread(_as_json, options, result, exchange)
     return Response(
         result.file,
         media_type=result.media_type,
-        headers=_headers(asked, options, result, exchange),
+        headers=headers_of(asked.filename, options, result, exchange.processing_ms()),
     )
 
 
@@ -104,26 +93,6 @@ def _negotiate(options: FormOptions, accept: str) -> FormOptions:
     raise NotAcceptable(
         f"Accept names nothing this can be answered with, such as {made} or {_JSON}"
     )
-
-
-def _headers(
-    asked: RemovalRequest, options: FormOptions, result: RemovalResult, exchange: Exchange
-) -> Mapping[str, str]:
-    """What a file is accompanied by."""
-    headers = {
-        "Content-Disposition": disposition(asked.filename, options, result),
-        "Vary": "Accept",
-        "X-Processing-Time-Ms": f"{exchange.processing_ms():.1f}",
-        "X-Original-Size": f"{result.width}x{result.height}",
-        "X-Output-Size": f"{result.canvas[1]}x{result.canvas[0]}",
-        "X-Subject-Found": str(result.subject is not None).lower(),
-        "X-Applied": ", ".join(result.applied),
-        "X-Model-Version": result.model,
-        "X-Engine": result.engine.label,
-    }
-    if result.subject is not None:
-        headers["X-Subject-Box"] = ",".join(map(str, result.subject))
-    return headers
 
 
 def _as_json(options: FormOptions, result: RemovalResult, exchange: Exchange) -> Response:

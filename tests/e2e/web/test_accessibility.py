@@ -9,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Browser
 
+from tests.support.editor import ON, edit, paint, unfold
 from tests.support.page import Visit, at
 from tests.support.pictures import make_portrait, save
 from tests.support.server import BentoServer, Serve, slow_picture
@@ -38,6 +39,33 @@ def with_background(visit: Visit) -> None:
     visit.page.get_by_label("Colour", exact=True).check(force=True)
 
 
+def brush_in_the_hand(visit: Visit) -> None:
+    edit(visit)
+    visit.press("e")
+    paint(visit, ON)
+
+
+def panels_open(visit: Visit) -> None:
+    done(visit)
+    unfold(visit, "File", "Edge", "Crop")
+    visit.page.get_by_label("Format").select_option("JPEG")
+    visit.page.get_by_label("Shadow").select_option("Soft")
+    visit.page.get_by_label("The subject").check()
+
+
+def crop_frame(visit: Visit) -> None:
+    done(visit)
+    unfold(visit, "Crop")
+    visit.page.get_by_label("By hand").check()
+    visit.button("Move the frame").wait_for()
+
+
+def templates(visit: Visit) -> None:
+    done(visit)
+    visit.page.get_by_label("Another picture").check(force=True)
+    visit.page.get_by_role("group", name="From the library").get_by_role("button").first.wait_for()
+
+
 def working(visit: Visit) -> None:
     visit.give(("slow.png", slow_picture(4)))
     visit.page.wait_for_selector("[data-stage=working]")
@@ -56,7 +84,10 @@ def settings_open(visit: Visit) -> None:
     visit.button("Settings").click()
 
 
-STATES = [welcome, done, half, with_background, working, failed, help_open, settings_open]
+STATES = [
+    *(welcome, done, half, with_background, brush_in_the_hand, panels_open, crop_frame, templates),
+    *(working, failed, help_open, settings_open),
+]
 WAYS = {
     "light": {"color_scheme": "light"},
     "dark": {"color_scheme": "dark"},

@@ -99,9 +99,9 @@ def test_compare_hold_and_the_divider(three: Visit) -> None:
     three.press("c")
     assert three.split() == 0
     three.page.keyboard.down("o")
-    expect(three.page.get_by_role("slider")).to_have_value("100")
+    expect(three.divider()).to_have_value("100")
     three.page.keyboard.up("o")
-    expect(three.page.get_by_role("slider")).to_have_value("0")
+    expect(three.divider()).to_have_value("0")
 
 
 def test_zoom_and_pan(three: Visit) -> None:

@@ -97,7 +97,7 @@ def test_the_divider_is_drawn_and_the_buttons_do_the_same(
         open_one(visit, portrait)
         visit.button("Half and half").click()
         assert visit.split() == 50
-        stage = visit.page.get_by_role("slider").locator("..").bounding_box()
+        stage = visit.divider().locator("..").bounding_box()
         assert stage is not None
         handle = (stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] - 38)
         visit.page.mouse.move(*handle)

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from service.resources import allowed_bytes, group_limits
+from service.resources import allowed_bytes, free_bytes, group_limits, has_room_for_as_much
 
 GB = 1024**3
 
@@ -51,3 +51,17 @@ def test_the_limits_of_all_groups_around_this_process(
     (inner / file).write_text("max\n")
     (inner.parent / file).write_text(f"{2 * GB}\n")
     assert group_limits(tmp_path) == [2 * GB]
+    used = {"memory.max": "memory.current", "memory.limit_in_bytes": "memory.usage_in_bytes"}[file]
+    for taken, free in ((2 * GB - 5, 5), (3 * GB, 0)):
+        (inner.parent / used).write_text(f"{taken}\n")
+        assert free_bytes(tmp_path) == free
+    counted = "inactive_file" if file == "memory.max" else "total_inactive_file"
+    (inner.parent / "memory.stat").write_text(f"anon 9\n{counted} 7\n")
+    (inner.parent / used).write_text(f"{2 * GB}\n")
+    assert free_bytes(tmp_path) == 7
+
+
+def test_this_small_process_fits_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert has_room_for_as_much()
+    monkeypatch.setattr("service.resources.free_bytes", lambda: GB // 1024)
+    assert not has_room_for_as_much()

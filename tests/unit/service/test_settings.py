@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
+from birefnet_client.address import KEY_FILE_VARIABLE, KEY_VARIABLE, SERVER_VARIABLE
 from service.environment import distrust_forwarded_headers
+from service.errors import CannotStart
 from service.settings import Settings, variable
 from service.settings_reader import read_settings
 from service.wiring import configure
@@ -53,6 +56,13 @@ OTHERS = [
         "http://x",
     ),
     (
+        "BIREFNET_OTLP_ENDPOINT",
+        "http://collector:4318",
+        ("otlp_endpoint", "http://collector:4318"),
+        "collector:4318",
+    ),
+    ("BIREFNET_TRACE_RATIO", "0.1", ("trace_ratio", 0.1), "1.1"),
+    (
         "BIREFNET_STORAGE_URL",
         "s3://bucket/prefix",
         ("storage_url", "s3://bucket/prefix"),
@@ -60,6 +70,13 @@ OTHERS = [
     ),
     ("BIREFNET_MAX_BACKGROUNDS_PER_KEY", "0", ("max_backgrounds_per_key", 0), "-1"),
     ("BIREFNET_MAX_BACKGROUND_MB_PER_KEY", "5", ("max_background_mb_per_key", 5), "x"),
+    ("BIREFNET_TASKS", "OFF", ("tasks", "off"), "redis://x"),
+    ("BIREFNET_TASKS_KEY", "ab" * 32, ("tasks_key", "ab" * 32), "ab"),
+    ("BIREFNET_INFERENCE_TOKEN", "AB" * 32, ("inference_token", "AB" * 32), "ab" * 31 + "x"),
+    ("BIREFNET_WEBHOOKS", "true", ("webhooks", True), "public"),
+    ("BIREFNET_MAX_TASKS", "5", ("max_tasks", 5), "0"),
+    ("BIREFNET_MAX_TASKS_PER_CLIENT", "0", ("max_tasks_per_client", 0), "-1"),
+    ("BIREFNET_TASK_RESULT_SEC", "60", ("task_result_sec", 60), "1"),
     ("BIREFNET_IMAGE_URL", "true", ("image_url", True), "public"),
     ("BIREFNET_PORT", "8080", ("port", 8080), "70000"),
     ("LOG_FORMAT", "JSON", ("log_format", "json"), "xml"),
@@ -140,6 +157,14 @@ def test_a_variable_like_no_other_is_refused_without_a_guess(
 ) -> None:
     monkeypatch.setenv("BIREFNET_QQQQ", "1")
     assert "BIREFNET_QQQQ is not a setting\n" in refusal() + "\n"
+
+
+def test_what_the_client_reads_may_stand_in_the_same_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in (SERVER_VARIABLE, KEY_VARIABLE, KEY_FILE_VARIABLE):
+        monkeypatch.setenv(name, "x")
+    assert read_settings() == Settings(_env_file=None)  # type: ignore[call-arg]
 
 
 def test_every_fault_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,6 +339,36 @@ def test_own_servers_for_pictures_are_addresses_and_need_fetching_to_be_on(
     assert [min(place.ports) for place in fetching.own] == [9000, 80, 80]
     monkeypatch.setenv("BIREFNET_IMAGE_URL_SERVERS", "pictures.internal")
     assert "BIREFNET_IMAGE_URL_SERVERS" in refusal()
+
+
+def test_tasks_lie_where_it_is_said_and_are_called_alike_after_a_restart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BIREFNET_STORAGE_URL", "/a/b")
+    tasks = configure(read_settings()).tasks
+    assert tasks is not None
+    assert (tasks.queue.url, tasks.queue.executor) == ("sqlite:////a/b/tasks.db", "")
+    assert (tasks.webhooks, tasks.key) == (None, b"")
+    monkeypatch.setenv("BIREFNET_TASKS", "postgresql://u:hidden@h/d")
+    settings = read_settings()
+    assert "hidden" not in repr(settings)
+    tasks = configure(settings).tasks
+    assert tasks is not None
+    assert tasks.queue.url == "postgresql+psycopg://u:hidden@h/d"
+    assert tasks.queue.executor.endswith(f"{socket.gethostname()}:55433")
+    monkeypatch.setenv("BIREFNET_WEBHOOK_SERVERS", "10.1.2.3:9000")
+    assert "BIREFNET_WEBHOOK_SERVERS needs BIREFNET_WEBHOOKS=true" in refusal()
+    monkeypatch.setenv("BIREFNET_WEBHOOKS", "true")
+    tasks = configure(read_settings()).tasks
+    assert tasks is not None
+    assert tasks.webhooks is not None
+    assert len(tasks.webhooks.own) == 1
+    monkeypatch.setenv("BIREFNET_TASKS", "off")
+    assert configure(read_settings()).tasks is None
+    monkeypatch.setenv("BIREFNET_TASKS", "sqlite")
+    monkeypatch.setenv("BIREFNET_STORAGE_URL", "s3://bucket")
+    with pytest.raises(CannotStart, match="BIREFNET_TASKS=sqlite needs a folder"):
+        configure(read_settings())
 
 
 def test_fetching_is_bounded_as_uploads_are_and_leaves_time_for_the_removal(

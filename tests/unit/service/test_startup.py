@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import re
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from service.errors import CannotStart
-from service.startup import check_address, check_folder, check_log_file, check_storage
+from service.settings import Settings
+from service.startup import (
+    check_address,
+    check_extras,
+    check_folder,
+    check_log_file,
+    check_storage,
+    check_tasks,
+)
 
 
 def refusal(check: Callable[[], None]) -> str:
@@ -57,3 +66,28 @@ def test_a_storage_that_cannot_be_is_refused_where_somebody_may_upload(
     check_storage(str(tmp_path / "new" / "folder"), keys)
     assert (tmp_path / "new" / "folder").stat().st_mode & 0o777 == 0o700
     check_storage("s3://bucket/prefix", keys)
+
+
+def test_tasks_that_could_not_be_kept_are_refused_and_nothing_is_made_before_there_is_one(
+    tmp_path: Path,
+) -> None:
+    check_tasks("sqlite", str(tmp_path / "a" / "b"), "")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    said = refusal(lambda: check_tasks("sqlite", str(tmp_path / "file" / "x"), ""))
+    assert "BIREFNET_TASKS=off" in said
+    check_tasks("off", str(tmp_path / "file" / "x"), "")
+    assert "BIREFNET_STORAGE_URL" in refusal(lambda: check_tasks("postgresql://h/d", "s3://", ""))
+
+
+def test_what_a_setting_needs_and_is_not_installed_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    check_extras(Settings(otlp_endpoint="http://collector:4318", redis_url="redis://h"))
+    for package in ("redis", "opentelemetry.proto"):
+        monkeypatch.delitem(sys.modules, package, raising=False)
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(sys, "path_importer_cache", {})
+    check_extras(Settings())
+    said = refusal(lambda: check_extras(Settings(redis_url="redis://h")))
+    assert said.startswith("BIREFNET_REDIS_URL: the package redis is not installed; run: ")

@@ -7,6 +7,7 @@ export { type Problem, type ProblemFields, pauseBefore, RemovalError } from "./p
 type Schemas = components["schemas"];
 export type Info = Schemas["Info"];
 export type Health = Schemas["Health"];
+export type Backgrounds = Schemas["Backgrounds"];
 
 /** Where the service is, and who asks. */
 export interface ClientSettings {
@@ -71,6 +72,12 @@ export interface Client {
   info(signal?: AbortSignal): Promise<Info>;
   /** How the service is, also when it is unhealthy. @throws RemovalError */
   health(signal?: AbortSignal): Promise<Health>;
+  /** The backgrounds that may be chosen by id: templates, and a key's own. @throws RemovalError */
+  backgrounds(signal?: AbortSignal): Promise<Backgrounds>;
+  /** A small picture of a background. @throws RemovalError */
+  backgroundThumbnail(id: string, signal?: AbortSignal): Promise<Blob>;
+  /** A background itself. @throws RemovalError */
+  backgroundPicture(id: string, signal?: AbortSignal): Promise<Blob>;
 }
 
 /** Make a client; it keeps nothing between requests, and needs no browser. */
@@ -85,6 +92,11 @@ export function createClient(settings: ClientSettings = {}): Client {
     remove: (file, how = {}) => send(`${base}/remove`, headers(), file, how),
     info: (signal) => read<Info>(`${base}/info`, headers(), signal),
     health: (signal) => read<Health>(`${base}/health`, headers(), signal, [503]),
+    backgrounds: (signal) => read<Backgrounds>(`${base}/backgrounds`, headers(), signal),
+    backgroundThumbnail: (id, signal) =>
+      picture(`${base}/backgrounds/${id}/thumbnail`, headers(), signal),
+    backgroundPicture: (id, signal) =>
+      picture(`${base}/backgrounds/${id}/picture`, headers(), signal),
   };
 }
 
@@ -108,11 +120,7 @@ async function read<T>(
   signal: AbortSignal | undefined,
   also: number[] = [],
 ): Promise<T> {
-  const answer = await fetch(url, { headers, cache: "no-store", signal: signal ?? null }).catch(
-    () => {
-      throw new RemovalError(signal?.aborted ? "CANCELLED" : "CONNECTION_LOST", 0);
-    },
-  );
+  const answer = await ask(url, headers, signal, "no-store");
   const text = await answer.text().catch(() => "");
   const failure = readProblem(answer.status, text, answer.headers.get("Retry-After"));
   if (!answer.ok && !(also.includes(answer.status) && failure.code !== "NOT_OURS")) throw failure;
@@ -121,6 +129,28 @@ async function read<T>(
   } catch {
     throw failure;
   }
+}
+
+async function picture(
+  url: string,
+  headers: Record<string, string>,
+  signal: AbortSignal | undefined,
+): Promise<Blob> {
+  const answer = await ask(url, headers, signal, "default");
+  if (answer.ok) return answer.blob();
+  const text = await answer.text().catch(() => "");
+  throw readProblem(answer.status, text, answer.headers.get("Retry-After"));
+}
+
+async function ask(
+  url: string,
+  headers: Record<string, string>,
+  signal: AbortSignal | undefined,
+  cache: RequestCache,
+): Promise<Response> {
+  return fetch(url, { headers, cache, signal: signal ?? null }).catch(() => {
+    throw new RemovalError(signal?.aborted ? "CANCELLED" : "CONNECTION_LOST", 0);
+  });
 }
 
 async function send(

@@ -52,6 +52,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/backgrounds/{background_id}/picture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Picture
+         * @description One background as a JPEG: a template at 1600x1200, an upload as it is stored.
+         */
+        get: operations["readBackgroundPicture"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/backgrounds/{background_id}/thumbnail": {
         parameters: {
             query?: never;
@@ -152,6 +172,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/remove-async": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove Async
+         * @description Take a picture on, and answer before its background is removed.
+         */
+        post: operations["removeBackgroundLater"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/remove-batch": {
         parameters: {
             query?: never;
@@ -166,6 +206,110 @@ export interface paths {
          * @description Remove the background of many pictures; each has its own result or error.
          */
         post: operations["removeBackgrounds"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/remove-batch-async": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove Batch Async
+         * @description Take many pictures on, each as a task of its own, and answer before they are done.
+         */
+        post: operations["removeBackgroundsLater"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/status/{task_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Status
+         * @description How far a task is.
+         */
+        get: operations["readTask"];
+        put?: never;
+        post?: never;
+        /**
+         * Forget
+         * @description Cancel a task if it is not finished, and delete everything of it.
+         */
+        delete: operations["forgetTask"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/status/{task_id}/result": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Result
+         * @description The file that was made; the problem of a task that failed.
+         */
+        get: operations["readResult"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Own Tasks
+         * @description The tasks of the key that is shown, the oldest first, without what became of them.
+         */
+        get: operations["listTasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhook-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Webhook Secret
+         * @description What webhooks for the key that is shown are signed with.
+         */
+        get: operations["readWebhookSecret"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -238,6 +382,14 @@ export interface components {
             backgrounds: components["schemas"]["BackgroundInfo"][];
             /** @description Of the key that was shown; null without */
             quota: components["schemas"]["BackgroundQuota"] | null;
+        };
+        /**
+         * BatchAccepted
+         * @description The pictures of a batch, in their order.
+         */
+        BatchAccepted: {
+            /** Tasks */
+            tasks: components["schemas"]["TaskOfBatch"][];
         };
         /**
          * Formats
@@ -329,6 +481,11 @@ export interface components {
             limits: components["schemas"]["Limits"];
             /** Max Batch Images */
             max_batch_images: number;
+            /**
+             * Max Previews
+             * @description Live previews that may be open at once; 0 for none
+             */
+            max_previews: number;
             /** Models */
             models: string[];
             /** Options */
@@ -336,6 +493,8 @@ export interface components {
             /** Presets */
             presets: string[];
             rate_limits: components["schemas"]["RateLimits"];
+            /** @description Bounds of tasks, if they are taken */
+            tasks: components["schemas"]["TaskLimits"] | null;
             /**
              * Tiers
              * @description The same for holders of a key, by tier
@@ -447,6 +606,11 @@ export interface components {
              */
             precision: string | null;
             /**
+             * Precision Reason
+             * @description Why a CPU runs it in that precision
+             */
+            precision_reason: string | null;
+            /**
              * Purpose
              * @description What it was trained for, where its name does not say
              */
@@ -459,6 +623,14 @@ export interface components {
         Models: {
             /** Models */
             models: components["schemas"]["ModelInfo"][];
+        };
+        /**
+         * OwnTasks
+         * @description The tasks of one key, the oldest first.
+         */
+        OwnTasks: {
+            /** Tasks */
+            tasks: components["schemas"]["TaskStatus"][];
         };
         /**
          * PerformanceMetrics
@@ -602,6 +774,130 @@ export interface components {
             width: number;
         };
         /**
+         * TaskAccepted
+         * @description A task that was taken on.
+         */
+        TaskAccepted: {
+            /**
+             * Check Url
+             * @description Where to ask for it
+             */
+            check_url: string;
+            /**
+             * Position
+             * @description How many tasks are to be done before it, about
+             */
+            position: number | null;
+            /** @description How far it is */
+            state: components["schemas"]["TaskState"];
+            /**
+             * Status
+             * @description In three words
+             * @enum {string}
+             */
+            status: "processing" | "completed" | "failed";
+            /**
+             * Task Id
+             * @description Whoever has it has the task; keep it to yourself
+             */
+            task_id: string;
+        };
+        /**
+         * TaskLimits
+         * @description Bounds of tasks.
+         */
+        TaskLimits: {
+            /**
+             * Max Tasks
+             * @description Unfinished ones, of all callers
+             */
+            max_tasks: number;
+            /** Max Tasks Per Client */
+            max_tasks_per_client: number | null;
+            /**
+             * Result S
+             * @description Seconds that a result is kept
+             */
+            result_s: number;
+            /**
+             * Webhooks
+             * @description Whether callers' servers are told how tasks end
+             */
+            webhooks: boolean;
+        };
+        /**
+         * TaskOfBatch
+         * @description One picture of a batch: the task that it has become, or why it was not taken on.
+         */
+        TaskOfBatch: {
+            error?: components["schemas"]["Problem"] | null;
+            /** Filename */
+            filename: string;
+            /**
+             * Index
+             * @description Place of the picture, from 0
+             */
+            index: number;
+            task?: components["schemas"]["TaskAccepted"] | null;
+        };
+        /**
+         * TaskState
+         * @description How far a task is.
+         * @enum {string}
+         */
+        TaskState: "queued" | "running" | "succeeded" | "failed";
+        /**
+         * TaskStatus
+         * @description What is known of a task.
+         */
+        TaskStatus: {
+            /**
+             * Check Url
+             * @description Where to ask for it
+             */
+            check_url: string;
+            /** Created At */
+            created_at: string;
+            /** @description Why nothing was made, once it failed */
+            error: components["schemas"]["Problem"] | null;
+            /**
+             * Expires At
+             * @description When its result is deleted
+             */
+            expires_at: string | null;
+            /** Finished At */
+            finished_at: string | null;
+            /**
+             * Position
+             * @description How many tasks are to be done before it, about
+             */
+            position: number | null;
+            processing_info: components["schemas"]["ProcessingInfo"] | null;
+            /**
+             * Result Url
+             * @description Where the file is, once it succeeded
+             */
+            result_url: string | null;
+            /**
+             * Started At
+             * @description When it was begun the last time
+             */
+            started_at: string | null;
+            /** @description How far it is */
+            state: components["schemas"]["TaskState"];
+            /**
+             * Status
+             * @description In three words
+             * @enum {string}
+             */
+            status: "processing" | "completed" | "failed";
+            /**
+             * Task Id
+             * @description Whoever has it has the task; keep it to yourself
+             */
+            task_id: string;
+        };
+        /**
          * Unhealthy
          * @description The same with status 503, which makes it a problem too.
          */
@@ -679,6 +975,17 @@ export interface components {
             msg: string;
             /** Error Type */
             type: string;
+        };
+        /**
+         * WebhookSecret
+         * @description What webhooks for a key are signed with.
+         */
+        WebhookSecret: {
+            /**
+             * Secret
+             * @description As Standard Webhooks writes it, with whsec_ before it
+             */
+            secret: string;
         };
     };
     responses: never;
@@ -995,6 +1302,64 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readBackgroundPicture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                background_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": string;
+                };
+            };
+            /** @description A problem, by its code */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
             /** @description A problem, by its code */
@@ -1599,6 +1964,425 @@ export interface operations {
             };
         };
     };
+    removeBackgroundLater: {
+        parameters: {
+            query?: {
+                /** @description Beside a body that is the picture alone. A named set of the options below; each can still be changed */
+                preset?: "studio" | "headshot" | "sticker" | "greenscreen";
+                /** @description Beside a body that is the picture alone. Model, of those `GET /models` lists */
+                model?: string;
+                /** @description Beside a body that is the picture alone. What is made: a `cutout`, its `mask`, a `composite` with a background, or `parts` (colours as JPEG and alpha as PNG, in a ZIP); unset: `composite` if a background is chosen, else `cutout` */
+                output?: "cutout" | "mask" | "composite" | "parts";
+                /** @description Beside a body that is the picture alone. File format; JPEG for a mask or a composite only */
+                format?: "png" | "webp" | "jpeg" | "avif";
+                /** @description Beside a body that is the picture alone. Of WebP, JPEG and AVIF */
+                quality?: number;
+                /** @description Beside a body that is the picture alone. Smooth the alpha edge */
+                smoothing?: boolean;
+                /** @description Beside a body that is the picture alone. Pixels to move the edge outwards, or inwards (-) */
+                shift_edge?: number;
+                /** @description Beside a body that is the picture alone. Pixels to soften the edge by */
+                feather?: number;
+                /** @description Beside a body that is the picture alone. Give soft edges the subject's colours, without the background's */
+                decontaminate?: boolean;
+                /** @description Beside a body that is the picture alone. Background colour: `white`, `#ffffff`, `ffffff` */
+                bg_color?: string;
+                /** @description Beside a body that is the picture alone. Id of a background, of those `GET /backgrounds` lists */
+                background_id?: string;
+                /** @description Beside a body that is the picture alone. How the background picture fills the canvas */
+                bg_fit?: "cover" | "contain";
+                /** @description Beside a body that is the picture alone. Blur of the background in percent of the longer side; without a background picture or colour, the source's own is blurred */
+                bg_blur?: number;
+                /** @description Beside a body that is the picture alone. How far to bring the subject's colours to the background's; try 0.35 */
+                color_match?: number;
+                /** @description Beside a body that is the picture alone. Shadow below the subject */
+                shadow?: "none" | "drop" | "contact";
+                /** @description Beside a body that is the picture alone. How dark the shadow is */
+                shadow_opacity?: number;
+                /** @description Beside a body that is the picture alone. Border around the subject, in percent of its size */
+                outline?: number;
+                /** @description Beside a body that is the picture alone. Colour of the border */
+                outline_color?: string;
+                /** @description Beside a body that is the picture alone. Crop to the subject */
+                crop?: boolean;
+                /** @description Beside a body that is the picture alone. Room around the cropped subject: `20px`, or `10%` of its longer side */
+                crop_margin?: string;
+                /** @description Beside a body that is the picture alone. Extend the canvas to width:height, such as `1:1` */
+                aspect?: string;
+                /** @description Beside a body that is the picture alone. Size of the subject, in percent of the canvas */
+                scale?: number;
+                /** @description Beside a body that is the picture alone. Place of the subject: `original`, `center`, or `x,y` in percent of the room around it */
+                position?: string;
+                /** @description Beside a body that is the picture alone. `full`, `preview` (at most 0.25 megapixels), or a canvas such as `1200x800` that the picture is fitted into */
+                size?: string;
+                /** @description Beside a body that is the picture alone. Answer in JSON */
+                return_base64?: boolean;
+            };
+            header?: {
+                /** @description Your own word for this request: sent again within a day it is the same task */
+                "idempotency-key"?: string;
+                /** @description Address of yours that is told how the task ends; needs a key */
+                "webhook-url"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Extend the canvas to width:height, such as `1:1` */
+                    aspect?: string;
+                    /** @description Id of a background, of those `GET /backgrounds` lists */
+                    background_id?: string;
+                    /**
+                     * @description Blur of the background in percent of the longer side; without a background picture or colour, the source's own is blurred
+                     * @default 0
+                     */
+                    bg_blur?: number;
+                    /** @description Background colour: `white`, `#ffffff`, `ffffff` */
+                    bg_color?: string;
+                    /**
+                     * @description How the background picture fills the canvas
+                     * @default cover
+                     * @enum {string}
+                     */
+                    bg_fit?: "cover" | "contain";
+                    /** @description Background picture, in any format that is read */
+                    bg_image?: string;
+                    /**
+                     * @description How far to bring the subject's colours to the background's; try 0.35
+                     * @default 0
+                     */
+                    color_match?: number;
+                    /**
+                     * @description Crop to the subject
+                     * @default false
+                     */
+                    crop?: boolean;
+                    /**
+                     * @description Room around the cropped subject: `20px`, or `10%` of its longer side
+                     * @default 0
+                     */
+                    crop_margin?: string;
+                    /**
+                     * @description Give soft edges the subject's colours, without the background's
+                     * @default true
+                     */
+                    decontaminate?: boolean;
+                    /**
+                     * @description Pixels to soften the edge by
+                     * @default 0
+                     */
+                    feather?: number;
+                    /**
+                     * @description File format; JPEG for a mask or a composite only
+                     * @default png
+                     * @enum {string}
+                     */
+                    format?: "png" | "webp" | "jpeg" | "avif";
+                    /** @description JPEG, PNG, WebP, BMP, TIFF, GIF or AVIF; HEIC where its reader is installed */
+                    image?: string;
+                    /**
+                     * Format: uri
+                     * @description Address of the picture, in its place, where the operator has switched it on
+                     */
+                    image_url?: string;
+                    /** @description Model, of those `GET /models` lists */
+                    model?: string;
+                    /**
+                     * @description Border around the subject, in percent of its size
+                     * @default 0
+                     */
+                    outline?: number;
+                    /**
+                     * @description Colour of the border
+                     * @default #ffffff
+                     */
+                    outline_color?: string;
+                    /**
+                     * @description What is made: a `cutout`, its `mask`, a `composite` with a background, or `parts` (colours as JPEG and alpha as PNG, in a ZIP); unset: `composite` if a background is chosen, else `cutout`
+                     * @enum {string}
+                     */
+                    output?: "cutout" | "mask" | "composite" | "parts";
+                    /** @description Place of the subject: `original`, `center`, or `x,y` in percent of the room around it */
+                    position?: string;
+                    /**
+                     * @description A named set of the options below; each can still be changed
+                     * @enum {string}
+                     */
+                    preset?: "studio" | "headshot" | "sticker" | "greenscreen";
+                    /**
+                     * @description Of WebP, JPEG and AVIF
+                     * @default 90
+                     */
+                    quality?: number;
+                    /**
+                     * @description Answer in JSON
+                     * @default false
+                     */
+                    return_base64?: boolean;
+                    /** @description Size of the subject, in percent of the canvas */
+                    scale?: number;
+                    /**
+                     * @description Shadow below the subject
+                     * @default none
+                     * @enum {string}
+                     */
+                    shadow?: "none" | "drop" | "contact";
+                    /**
+                     * @description How dark the shadow is
+                     * @default 0.5
+                     */
+                    shadow_opacity?: number;
+                    /**
+                     * @description Pixels to move the edge outwards, or inwards (-)
+                     * @default 0
+                     */
+                    shift_edge?: number;
+                    /**
+                     * @description `full`, `preview` (at most 0.25 megapixels), or a canvas such as `1200x800` that the picture is fitted into
+                     * @default full
+                     */
+                    size?: string;
+                    /**
+                     * @description Smooth the alpha edge
+                     * @default true
+                     */
+                    smoothing?: boolean;
+                } & (unknown | unknown);
+                "application/octet-stream": string;
+                "image/*": string;
+                "multipart/form-data": {
+                    /** @description Extend the canvas to width:height, such as `1:1` */
+                    aspect?: string;
+                    /** @description Id of a background, of those `GET /backgrounds` lists */
+                    background_id?: string;
+                    /**
+                     * @description Blur of the background in percent of the longer side; without a background picture or colour, the source's own is blurred
+                     * @default 0
+                     */
+                    bg_blur?: number;
+                    /** @description Background colour: `white`, `#ffffff`, `ffffff` */
+                    bg_color?: string;
+                    /**
+                     * @description How the background picture fills the canvas
+                     * @default cover
+                     * @enum {string}
+                     */
+                    bg_fit?: "cover" | "contain";
+                    /**
+                     * Format: binary
+                     * @description Background picture, in any format that is read
+                     */
+                    bg_image?: string;
+                    /**
+                     * @description How far to bring the subject's colours to the background's; try 0.35
+                     * @default 0
+                     */
+                    color_match?: number;
+                    /**
+                     * @description Crop to the subject
+                     * @default false
+                     */
+                    crop?: boolean;
+                    /**
+                     * @description Room around the cropped subject: `20px`, or `10%` of its longer side
+                     * @default 0
+                     */
+                    crop_margin?: string;
+                    /**
+                     * @description Give soft edges the subject's colours, without the background's
+                     * @default true
+                     */
+                    decontaminate?: boolean;
+                    /**
+                     * @description Pixels to soften the edge by
+                     * @default 0
+                     */
+                    feather?: number;
+                    /**
+                     * @description File format; JPEG for a mask or a composite only
+                     * @default png
+                     * @enum {string}
+                     */
+                    format?: "png" | "webp" | "jpeg" | "avif";
+                    /**
+                     * Format: binary
+                     * @description JPEG, PNG, WebP, BMP, TIFF, GIF or AVIF; HEIC where its reader is installed
+                     */
+                    image?: string;
+                    /**
+                     * Format: uri
+                     * @description Address of the picture, in its place, where the operator has switched it on
+                     */
+                    image_url?: string;
+                    /** @description Model, of those `GET /models` lists */
+                    model?: string;
+                    /**
+                     * @description Border around the subject, in percent of its size
+                     * @default 0
+                     */
+                    outline?: number;
+                    /**
+                     * @description Colour of the border
+                     * @default #ffffff
+                     */
+                    outline_color?: string;
+                    /**
+                     * @description What is made: a `cutout`, its `mask`, a `composite` with a background, or `parts` (colours as JPEG and alpha as PNG, in a ZIP); unset: `composite` if a background is chosen, else `cutout`
+                     * @enum {string}
+                     */
+                    output?: "cutout" | "mask" | "composite" | "parts";
+                    /** @description Place of the subject: `original`, `center`, or `x,y` in percent of the room around it */
+                    position?: string;
+                    /**
+                     * @description A named set of the options below; each can still be changed
+                     * @enum {string}
+                     */
+                    preset?: "studio" | "headshot" | "sticker" | "greenscreen";
+                    /**
+                     * @description Of WebP, JPEG and AVIF
+                     * @default 90
+                     */
+                    quality?: number;
+                    /**
+                     * @description Answer in JSON
+                     * @default false
+                     */
+                    return_base64?: boolean;
+                    /** @description Size of the subject, in percent of the canvas */
+                    scale?: number;
+                    /**
+                     * @description Shadow below the subject
+                     * @default none
+                     * @enum {string}
+                     */
+                    shadow?: "none" | "drop" | "contact";
+                    /**
+                     * @description How dark the shadow is
+                     * @default 0.5
+                     */
+                    shadow_opacity?: number;
+                    /**
+                     * @description Pixels to move the edge outwards, or inwards (-)
+                     * @default 0
+                     */
+                    shift_edge?: number;
+                    /**
+                     * @description `full`, `preview` (at most 0.25 megapixels), or a canvas such as `1200x800` that the picture is fitted into
+                     * @default full
+                     */
+                    size?: string;
+                    /**
+                     * @description Smooth the alpha edge
+                     * @default true
+                     */
+                    smoothing?: boolean;
+                } & (unknown | unknown);
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskAccepted"];
+                };
+            };
+            /** @description A problem, by its code */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     removeBackgrounds: {
         parameters: {
             query?: never;
@@ -1848,6 +2632,576 @@ export interface operations {
             };
             /** @description A problem, by its code */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    removeBackgroundsLater: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Your own word for this request: sent again within a day it is the same task */
+                "idempotency-key"?: string;
+                /** @description Address of yours that is told how the task ends; needs a key */
+                "webhook-url"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": {
+                    /** @description Extend the canvas to width:height, such as `1:1` */
+                    aspect?: string;
+                    /** @description Id of a background, of those `GET /backgrounds` lists */
+                    background_id?: string;
+                    /**
+                     * @description Blur of the background in percent of the longer side; without a background picture or colour, the source's own is blurred
+                     * @default 0
+                     */
+                    bg_blur?: number;
+                    /** @description Background colour: `white`, `#ffffff`, `ffffff` */
+                    bg_color?: string;
+                    /**
+                     * @description How the background picture fills the canvas
+                     * @default cover
+                     * @enum {string}
+                     */
+                    bg_fit?: "cover" | "contain";
+                    /**
+                     * Format: binary
+                     * @description Background picture, in any format that is read
+                     */
+                    bg_image?: string;
+                    /**
+                     * @description How far to bring the subject's colours to the background's; try 0.35
+                     * @default 0
+                     */
+                    color_match?: number;
+                    /**
+                     * @description Crop to the subject
+                     * @default false
+                     */
+                    crop?: boolean;
+                    /**
+                     * @description Room around the cropped subject: `20px`, or `10%` of its longer side
+                     * @default 0
+                     */
+                    crop_margin?: string;
+                    /**
+                     * @description Give soft edges the subject's colours, without the background's
+                     * @default true
+                     */
+                    decontaminate?: boolean;
+                    /**
+                     * @description Pixels to soften the edge by
+                     * @default 0
+                     */
+                    feather?: number;
+                    /**
+                     * @description File format; JPEG for a mask or a composite only
+                     * @default png
+                     * @enum {string}
+                     */
+                    format?: "png" | "webp" | "jpeg" | "avif";
+                    image: string[];
+                    /** @description Model, of those `GET /models` lists */
+                    model?: string;
+                    /**
+                     * @description Border around the subject, in percent of its size
+                     * @default 0
+                     */
+                    outline?: number;
+                    /**
+                     * @description Colour of the border
+                     * @default #ffffff
+                     */
+                    outline_color?: string;
+                    /**
+                     * @description What is made: a `cutout`, its `mask`, a `composite` with a background, or `parts` (colours as JPEG and alpha as PNG, in a ZIP); unset: `composite` if a background is chosen, else `cutout`
+                     * @enum {string}
+                     */
+                    output?: "cutout" | "mask" | "composite" | "parts";
+                    /** @description Place of the subject: `original`, `center`, or `x,y` in percent of the room around it */
+                    position?: string;
+                    /**
+                     * @description A named set of the options below; each can still be changed
+                     * @enum {string}
+                     */
+                    preset?: "studio" | "headshot" | "sticker" | "greenscreen";
+                    /**
+                     * @description Of WebP, JPEG and AVIF
+                     * @default 90
+                     */
+                    quality?: number;
+                    /** @description Size of the subject, in percent of the canvas */
+                    scale?: number;
+                    /**
+                     * @description Shadow below the subject
+                     * @default none
+                     * @enum {string}
+                     */
+                    shadow?: "none" | "drop" | "contact";
+                    /**
+                     * @description How dark the shadow is
+                     * @default 0.5
+                     */
+                    shadow_opacity?: number;
+                    /**
+                     * @description Pixels to move the edge outwards, or inwards (-)
+                     * @default 0
+                     */
+                    shift_edge?: number;
+                    /**
+                     * @description `full`, `preview` (at most 0.25 megapixels), or a canvas such as `1200x800` that the picture is fitted into
+                     * @default full
+                     */
+                    size?: string;
+                    /**
+                     * @description Smooth the alpha edge
+                     * @default true
+                     */
+                    smoothing?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchAccepted"];
+                };
+            };
+            /** @description A problem, by its code */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readTask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description What `/remove-async` answered */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskStatus"];
+                };
+            };
+            /** @description A problem, by its code */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description A problem, by its code */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    forgetTask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description What `/remove-async` answered */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem, by its code */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description A problem, by its code */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readResult: {
+        parameters: {
+            query?: {
+                /** @description Delete the task and its result once it was sent */
+                delete_after_download?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description What `/remove-async` answered */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was made */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
+                    "image/avif": string;
+                    "image/jpeg": string;
+                    "image/png": string;
+                    "image/webp": string;
+                };
+            };
+            /** @description A problem, by its code */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listTasks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnTasks"];
+                };
+            };
+            /** @description A problem, by its code */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readWebhookSecret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookSecret"];
+                };
+            };
+            /** @description A problem, by its code */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, by its code */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -18,6 +18,13 @@ export interface Actions {
   /** CSS pixels to the right and down. */
   pan: readonly [number, number];
   background: undefined;
+  keepBrush: undefined;
+  removeBrush: undefined;
+  swapBrush: undefined;
+  smallerBrush: undefined;
+  largerBrush: undefined;
+  undo: undefined;
+  redo: undefined;
   remove: undefined;
   cancel: undefined;
   help: undefined;
@@ -41,7 +48,7 @@ const PAN: Readonly<Record<string, readonly [number, number]>> = {
   "Alt+ArrowDown": [0, -STEP],
 };
 
-/** Every key of the page. Pasting is the browser's own, and only listed. */
+/** Every key of the page but those of the brush, which has the picture to itself. Pasting is the browser's own. */
 export const KEYS: readonly Key[] = [
   { keys: "Ctrl+O", press: ["Ctrl+o"], action: "choose", says: "keyChoose" },
   { keys: "Ctrl+S", press: ["Ctrl+s"], action: "download", says: "keyDownload" },
@@ -57,6 +64,18 @@ export const KEYS: readonly Key[] = [
   { keys: "1", press: ["1"], action: "full", says: "keyFull" },
   { keys: "Alt+←→↑↓", press: Object.keys(PAN), action: "pan", says: "keyPan" },
   { keys: "G", press: ["g"], action: "background", says: "keyBackground" },
+  { keys: "B", press: ["b"], action: "keepBrush", says: "keyKeep" },
+  { keys: "E", press: ["e"], action: "removeBrush", says: "keyErase" },
+  { keys: "X", press: ["x"], action: "swapBrush", says: "keySwap" },
+  { keys: "[", press: ["["], action: "smallerBrush", says: "keySmaller" },
+  { keys: "]", press: ["]"], action: "largerBrush", says: "keyLarger" },
+  { keys: "Ctrl+Z", press: ["Ctrl+z"], action: "undo", says: "keyUndo" },
+  {
+    keys: "Ctrl+Shift+Z, Ctrl+Y",
+    press: ["Ctrl+Shift+z", "Ctrl+y"],
+    action: "redo",
+    says: "keyRedo",
+  },
   { keys: "Delete", press: ["Delete"], action: "remove", says: "keyRemove" },
   { keys: "Esc", press: ["Escape"], action: "cancel", says: "keyCancel" },
   { keys: "?", press: ["?", "Shift+?"], action: "help", says: "keyHelp" },
@@ -81,9 +100,10 @@ export function act<A extends Action>(action: A, detail: Actions[A]): boolean {
 
 /** The name of what is pressed, as in `press`. */
 export function nameOf(event: KeyboardEvent): string {
+  const isTyped = event.getModifierState("AltGraph"); // as "[" is on many keyboards
   const held = [
-    event.ctrlKey || event.metaKey ? "Ctrl+" : "",
-    event.altKey ? "Alt+" : "",
+    (event.ctrlKey && !isTyped) || event.metaKey ? "Ctrl+" : "",
+    event.altKey && !isTyped ? "Alt+" : "",
     event.shiftKey ? "Shift+" : "",
   ].join("");
   return held + (event.key.length === 1 ? event.key.toLowerCase() : event.key);
@@ -110,7 +130,9 @@ export function listen(hasSingleKeys: () => boolean): void {
 function mayAct(event: KeyboardEvent, name: string, singleKeys: boolean): boolean {
   const target = event.target instanceof Element ? event.target : null;
   const isSingle = !/^(Ctrl|Alt)\+/.test(name) && name !== "Escape" && name !== "Delete";
-  const isText = target?.closest("input:not([type=range], [type=radio], [type=color]), select");
+  const isText = target?.closest(
+    "input:not([type=range], [type=radio], [type=color], [type=checkbox]), select",
+  );
   if (document.querySelector("dialog[open]") || (isText && name !== "Escape")) return false;
   if (name === "Ctrl+c" && getSelection()?.isCollapsed === false) return false;
   return !isSingle || singleKeys;

@@ -1,7 +1,9 @@
 import { createClient, type Health, type Info } from "birefnet-background-removal/client";
 import { useStore } from "zustand";
 import { createStore } from "zustand/vanilla";
-import { type Background, NO_BACKGROUND } from "./export/backgrounds.js";
+import type { History } from "./editor/document.js";
+import { type Frame, type Looks, PLAIN } from "./editor/looks.js";
+import type { Output } from "./editor/session.js";
 import type { Failure } from "./queue/failures.js";
 import { recall, remember } from "./remembered.js";
 
@@ -37,6 +39,20 @@ export interface Picture {
   notBefore: number;
   failure: Failure | null;
   cutout: Cutout | null;
+  /** What has been made of the cutout. */
+  history: History;
+}
+
+/** What the pointer and the keys do on the picture. */
+export type Tool = "move" | "keep" | "remove" | "crop";
+
+/** What there is of the open picture, in its pixels. */
+export interface Seen {
+  readonly size: { readonly width: number; readonly height: number };
+  /** The part that is taken. */
+  readonly area: Frame;
+  /** The part that is in view, and its longer side as a share of the picture's. */
+  readonly inView: { readonly part: Frame; readonly share: number } | null;
 }
 
 export type Theme = "system" | "light" | "dark";
@@ -60,8 +76,20 @@ export interface PageState {
   model: string;
   /** In this tab's memory only. */
   apiKey: string;
-  background: Background;
-  colour: string;
+  /** Of pictures that are added from now on. */
+  looks: Looks;
+  tool: Tool;
+  brush: {
+    /** Across, in CSS pixels of the screen. */
+    size: number;
+    /** Whether a stroke also takes what hangs together with it and looks alike. */
+    follows: boolean;
+  };
+  output: Output;
+  /** Whether this browser writes WebP; Safari does not. */
+  writesWebp: boolean;
+  /** How the open picture is seen; null until it is. */
+  seen: Seen | null;
   /** Where the original ends and the cutout begins, 0 (all cutout) to 100 (all original). */
   split: number;
   dialog: Dialog;
@@ -82,8 +110,12 @@ const first: PageState = {
   pausedUntil: 0,
   model: "",
   apiKey: "",
-  background: NO_BACKGROUND,
-  colour: "#3b5bdb",
+  looks: PLAIN,
+  tool: "move",
+  brush: { size: 32, follows: true },
+  output: { type: "image/png", quality: 0.9, what: "picture", longSide: null },
+  writesWebp: false,
+  seen: null,
   split: 0,
   dialog: null,
   theme: recall("theme", ["system", "light", "dark"]),
@@ -132,3 +164,10 @@ export function switchSingleKeys(on: boolean): void {
   remember("singleKeys", on ? "on" : "off");
   set({ singleKeys: on });
 }
+
+const dot = new OffscreenCanvas(1, 1);
+dot.getContext("2d");
+void dot
+  .convertToBlob({ type: "image/webp" })
+  .then(({ type }) => set({ writesWebp: type === "image/webp" }))
+  .catch(() => undefined);

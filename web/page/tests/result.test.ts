@@ -2,6 +2,8 @@ import { expect, test } from "vitest";
 import { cssOf, stopsOf } from "../src/export/backgrounds.js";
 import { fileNameOf, fileNamesOf } from "../src/export/result.js";
 
+const PNG = { type: "image/png", what: "picture" } as const;
+
 test.each([
   ["cat.jpg", "cat-cutout.png"],
   ["holiday.in.rome.jpeg", "holiday.in.rome-cutout.png"],
@@ -15,11 +17,11 @@ test.each([
   ["猫.jpg", "猫-cutout.png"],
   [`${"x".repeat(5000)}.jpg`, `${"x".repeat(100)}-cutout.png`],
 ])("%j becomes a safe name", (name, safe) => {
-  expect(fileNameOf(name)).toBe(safe);
+  expect(fileNameOf(name, PNG)).toBe(safe);
 });
 
 test("no two files of a ZIP have the same name, on any system", () => {
-  expect(fileNamesOf(["a.jpg", "a.png", "A.webp"])).toEqual([
+  expect(fileNamesOf(["a.jpg", "a.png", "A.webp"], PNG)).toEqual([
     "a-cutout.png",
     "a-cutout-2.png",
     "A-cutout-3.png",

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { begin } from "../src/editor/document.js";
 import { chooseNext, secondsAtLimit } from "../src/queue/schedule.js";
 import type { Picture, Stage } from "../src/store.js";
 
@@ -7,7 +8,8 @@ const NOW = 1_000_000;
 function picture(id: number, stage: Stage, notBefore = 0): Picture {
   const file = new File([], "a.png");
   const rest = { sourceUrl: "", thumbUrl: null, sent: 0, tries: 0, failure: null, cutout: null };
-  return { id, name: "a.png", file, stage, notBefore, ...rest };
+  const history = begin();
+  return { id, history, name: "a.png", file, stage, notBefore, ...rest };
 }
 
 test("two are under way at once, in the order of the list", () => {

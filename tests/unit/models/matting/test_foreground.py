@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from models.matting.edges import shift_edge
 from models.matting.foreground import estimate_foreground
 
 GREEN, SKIN = np.array([20.0, 220.0, 30.0]), np.array([210.0, 150.0, 120.0])
@@ -60,3 +61,15 @@ def test_any_size_works_and_is_finite(height: int, width: int) -> None:
     matte = rng.integers(0, 256, (height, width), dtype=np.uint8)
     with np.errstate(invalid="raise", divide="raise"):
         assert estimate_foreground(colours, matte).shape == colours.shape
+
+
+def test_an_edge_that_is_moved_far_out_finds_the_subjects_colours_there() -> None:
+    source = np.full((400, 400, 3), SKIN, np.uint8)
+    alpha = np.zeros((400, 400), np.uint8)
+    alpha[150:250, 150:250] = 255
+    source[alpha == 0] = (20, 90, 200)
+    reached = np.asarray(shift_edge(alpha, 70.0) > 0, np.bool_)
+    near = estimate_foreground(source, alpha)[reached].astype(int)
+    far = estimate_foreground(source, alpha, reach=70)[reached].astype(int)
+    assert np.abs(near - SKIN).max() > 60  # the old background's, with a seam
+    assert np.abs(far - SKIN).max() < 30

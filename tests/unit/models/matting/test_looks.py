@@ -19,16 +19,20 @@ from models.matting.edges import feather, shift_edge
 from models.matting.outline import outline
 from models.matting.shadow import cast_shadow
 from scripts.looks.vectors import FUNCTIONS, INDEX, write_vectors
-from tests.support.looks_formulas import FORMULAS
+from tests.support import looks_formulas, matte_formulas
 from tests.support.mattes import colours, disc
 
+FORMULAS = looks_formulas.FORMULAS | matte_formulas.FORMULAS
 FOLDER = Path(__file__).parents[3] / "data" / "looks"
 VECTORS = json.loads((FOLDER / INDEX).read_text())
 
 
 def read(name: str) -> np.ndarray:
     stored = cv2.imread(str(FOLDER / name), cv2.IMREAD_UNCHANGED)
-    return stored if stored.ndim == 2 else cv2.cvtColor(stored, cv2.COLOR_BGR2RGB)
+    if stored.ndim == 2:
+        return stored
+    transparent = stored.shape[2] == 4
+    return cv2.cvtColor(stored, cv2.COLOR_BGRA2RGBA if transparent else cv2.COLOR_BGR2RGB)
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["output"])
@@ -43,7 +47,7 @@ def test_whoever_follows_the_formulas_comes_within_the_tolerance(vector: dict) -
     pictures = {name: read(file) for name, file in vector["inputs"].items()}
     made = FORMULAS[vector["function"]](**pictures, **vector["parameters"])
     differs = np.abs(made - read(vector["output"]).astype(float))
-    if vector["function"] == "match_colours":
+    if vector["function"] in ("match_colours", "estimate_foreground"):
         differs = differs[pictures["alpha_u8"] > 0]
     assert differs.max() <= vector["tolerance"]
 

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from models.matting.edge_band import alpha_error, edge_band
 from models.matting.refine import refine_alpha
 from models.spec import Refinement
-from scripts.evaluate.metrics import alpha_error, edge_band
 
 REFINEMENT = Refinement(radius=3.0, epsilon=3e-4, low=0.25, high=0.75)
 BOTH = pytest.mark.parametrize("refinement", [None, REFINEMENT])

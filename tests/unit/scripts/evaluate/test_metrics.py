@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from models.matting.edge_band import alpha_error, edge_band
 from scripts.evaluate import metrics
 
 
@@ -16,26 +17,26 @@ def half() -> np.ndarray:
 
 
 def test_the_band_reaches_the_given_distance_on_both_sides(half: np.ndarray) -> None:
-    columns = np.flatnonzero(metrics.edge_band(half, 8.0)[20])
+    columns = np.flatnonzero(edge_band(half, 8.0)[20])
     assert (columns.min(), columns.max()) == (42, 57)
 
 
 def test_a_matte_without_an_edge_has_no_band() -> None:
-    band = metrics.edge_band(np.zeros((9, 9), np.uint8))
+    band = edge_band(np.zeros((9, 9), np.uint8))
     assert not band.any()
-    assert metrics.alpha_error(np.ones((9, 9), np.uint8), np.zeros((9, 9), np.uint8), band) == 0.0
+    assert alpha_error(np.ones((9, 9), np.uint8), np.zeros((9, 9), np.uint8), band) == 0.0
 
 
 def test_the_truth_has_no_error(half: np.ndarray) -> None:
     rgba = np.dstack([np.full((40, 100, 3), 99, np.uint8), half])
-    assert metrics.alpha_error(half, half) == 0.0
+    assert alpha_error(half, half) == 0.0
     assert metrics.composite_error(rgba, rgba, [np.array([1, 2, 3], np.uint8)]) == 0.0
     assert metrics.compare_masks(half, half).iou == 1.0
 
 
 def test_errors_run_from_zero_to_one(half: np.ndarray) -> None:
     inverse = 255 - half
-    assert metrics.alpha_error(inverse, half) == 1.0
+    assert alpha_error(inverse, half) == 1.0
     assert metrics.compare_masks(inverse, half).iou == 0.0
 
 
@@ -44,7 +45,7 @@ def test_only_the_region_counts(half: np.ndarray) -> None:
     wrong[:, :10] = 255
     left = np.zeros(half.shape, np.bool_)
     left[:, :20] = True
-    assert metrics.alpha_error(wrong, half, left) == pytest.approx(0.5)
+    assert alpha_error(wrong, half, left) == pytest.approx(0.5)
 
 
 # Rows of four: two of the subject found, one lost; one of the background taken, four left out.

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
+
 import cv2
 import numpy as np
 import pytest
 
+from models.spare_cores import SpareCores
+from service.imaging import encode
 from service.imaging.encode import encode_png
-from tests.support.pictures import open_image, png_chunks
+from tests.support.pictures import chunks_of, open_image, png_chunks
 
 SIZES = [(1, 1), (1, 7), (7, 1), (64, 64), (63, 65), (3, 1000), (481, 333)]
 
@@ -41,5 +45,23 @@ def test_the_file_holds_nothing_but_the_picture() -> None:
         b"IHDR",
         b"sRGB",
         b"IDAT",
+        b"IDAT",  # the checksum of all rows
         b"IEND",
     ]
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (1, 70_000, 4), (900, 1200, 3), (2001, 1501, 4)])
+def test_a_file_of_several_pieces_is_one_stream(
+    shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encode, "_PIECE_BYTES", 300_000)
+    pixels = np.random.default_rng(3).integers(0, 4, shape, dtype=np.uint8)
+    files = []
+    for n_cores in (1, 4):
+        monkeypatch.setattr(encode, "SPARE_CORES", SpareCores(n_cores))
+        files.append(encode_png(pixels))
+    assert files[0] == files[1]
+    read = np.asarray(open_image(files[0]))  # Pillow verifies every checksum
+    assert np.array_equal(read, pixels)
+    stream = b"".join(data for kind, data in chunks_of(files[0]) if kind == b"IDAT")
+    assert len(zlib.decompress(stream)) == shape[0] * (1 + pixels[0].size)  # and zlib the stream's

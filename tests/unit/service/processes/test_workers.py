@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -31,3 +32,17 @@ def test_a_parent_that_does_not_run_serve_is_not_told_to_stop(root: Path) -> Non
     command = [sys.executable, "-c", SUPERVISOR]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
     assert (ran.returncode, ran.stdout) == (0, ""), ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("parent", "status"), [(["serve"], 0), (["start-http-server"], 0), ([], -signal.SIGTERM)]
+)
+def test_a_worker_whose_supervisor_was_killed_while_it_started_ends(
+    root: Path, parent: list[str], status: int
+) -> None:
+    code = SUPERVISOR.replace("stop_service", "end_with_supervisor")
+    code = code.replace("sys.exit(", "print(")
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *parent], capture_output=True, text=True, cwd=root, check=False
+    )
+    assert int(ran.stdout) == status, ran.stderr

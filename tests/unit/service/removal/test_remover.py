@@ -187,11 +187,11 @@ async def test_a_thread_past_its_deadline_is_counted_and_its_memory_held_until_i
         await remover.remove(portrait_png, PLAIN)
     assert slow.begun.is_set()
     assert remover.overdue == 1
-    assert remover._budget.held >= 120 * 160 * 3
+    assert remover.budget.held >= 120 * 160 * 3
     slow.go_on.set()
     assert await remover.close()
     await asyncio.sleep(0.05)
-    assert (remover.overdue, remover._budget.held) == (0, 0)
+    assert (remover.overdue, remover.budget.held) == (0, 0)
 
 
 async def test_closing_does_not_wait_for_a_thread_that_does_not_come_back(
@@ -235,7 +235,7 @@ async def test_no_memory_is_said_to_be_no_memory(
     monkeypatch.setattr(f"service.removal.pipeline.{stage}", no_memory)
     with pytest.raises(MemoryExhausted):
         await remover.remove(portrait_png, PLAIN)
-    assert remover._budget.held == 0
+    assert remover.budget.held == 0
     await remover.close()
 
 
@@ -247,14 +247,16 @@ async def test_memory_is_given_back_after_every_kind_of_end(portrait_png: bytes)
         await remover.remove(portrait_png[:-300], PLAIN)
     await remover.remove(portrait_png, PLAIN)
     await asyncio.sleep(0.02)
-    assert remover._budget.held == 0
+    assert remover.budget.held == 0
     await remover.close()
 
 
 async def test_one_more_than_the_queue_takes_is_refused_at_once(portrait_png: bytes) -> None:
     remover = make_remover(FakeMattingClient(delay_s=0.3), max_queue=2)
     inside = [asyncio.create_task(remover.remove(portrait_png, PLAIN)) for _ in range(2)]
+    inside.append(asyncio.create_task(remover.remove(portrait_png, PLAIN, in_batch=True)))
     await asyncio.sleep(0.05)
+    assert remover.lanes() == {"callers": (2, 2), "batches": (1, 1)}
     with pytest.raises(ServiceBusy) as busy:
         await remover.remove(portrait_png, PLAIN)
     assert busy.value.fields == {"retry_after": 1}
@@ -267,7 +269,9 @@ async def test_refused_files_leave_the_queue(remover: BackgroundRemover) -> None
     for _ in range(100):
         with pytest.raises(ImageError):
             await remover.remove(b"no picture", PLAIN)
-    assert remover._inside == 0
+    assert remover.is_idle
+    assert {n_inside for n_inside, _ in remover.lanes().values()} == {0}
+    assert {*remover.load().values()} == {0}
 
 
 async def test_pictures_wait_for_each_others_memory(portrait_png: bytes) -> None:

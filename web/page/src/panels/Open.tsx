@@ -1,22 +1,27 @@
 import { useEffect } from "react";
-import { NO_BACKGROUND } from "../export/backgrounds.js";
+import { redoEdit, undoEdit } from "../editor/acts.js";
 import { type Finished, isFinished } from "../export/result.js";
-import { canCopy, copy, download } from "../export/take.js";
 import { act, onAction } from "../keys.js";
 import type { Cure, Failure } from "../queue/failures.js";
 import { cancel, makeFit, retry } from "../queue/runner.js";
-import { announce, type Picture, set, usePage } from "../store.js";
+import { type Picture, set } from "../store.js";
 import { say } from "../strings.js";
 import { Stage } from "../view/Stage.js";
 import { Backgrounds } from "./Backgrounds.js";
+import { BrushPanel } from "./BrushPanel.js";
+import { CropPanel } from "./CropPanel.js";
+import { EdgePanel } from "./EdgePanel.js";
 import { State } from "./List.js";
 import css from "./panels.module.css";
+import { SavePanel } from "./SavePanel.js";
 
 /** The picture that is open, with what can be done with it. */
 export function Open({ picture }: { picture: Picture }) {
   const { id, stage, failure } = picture;
   const isBusy = stage === "uploading" || stage === "working";
-  useEffect(() => onAction("cancel", () => isBusy && cancel(id)));
+  useEffect(() => onAction("cancel", () => (isBusy ? cancel(id) : set({ tool: "move" }))));
+  useEffect(() => onAction("undo", () => undoEdit(id)));
+  useEffect(() => onAction("redo", () => redoEdit(id)));
   return (
     <section className={css.open} aria-label={picture.name}>
       <Stage key={id} picture={picture} />
@@ -64,30 +69,14 @@ function FailureBox({ id, failure }: { id: number; failure: Failure }) {
 }
 
 function Result({ picture }: { picture: Finished }) {
-  const { cutout } = picture;
-  const background = usePage((state) => state.background);
-  const save = (plain: boolean) =>
-    void download(picture, plain).catch(() => announce(say("errSave"), true));
-  useEffect(() => onAction("download", () => save(false)));
-  useEffect(() => onAction("copy", () => void copy(picture)));
   return (
     <>
-      {!cutout.subjectFound && <p role="status">{say("nothingFound")}</p>}
-      <p className={css.actions}>
-        <button type="button" className={css.primary} onClick={() => save(false)}>
-          {say("download")}
-        </button>
-        {background !== NO_BACKGROUND && (
-          <button type="button" onClick={() => save(true)}>
-            {say("downloadPlain")}
-          </button>
-        )}
-        <button type="button" disabled={!canCopy()} onClick={() => void copy(picture)}>
-          {say("copy")}
-        </button>
-      </p>
-      {!canCopy() && <p className={css.muted}>{say("noCopy")}</p>}
-      <Backgrounds />
+      {!picture.cutout.subjectFound && <p role="status">{say("nothingFound")}</p>}
+      <SavePanel picture={picture} />
+      <BrushPanel picture={picture} />
+      <EdgePanel picture={picture} />
+      <Backgrounds picture={picture} />
+      <CropPanel picture={picture} />
       <Facts picture={picture} />
     </>
   );

@@ -4,6 +4,7 @@ import {
   type Removal,
   RemovalError,
 } from "birefnet-background-removal/client";
+import { begin } from "../editor/document.js";
 import { announce, client, find, get, type Picture, set, update } from "../store.js";
 import { inWords, say } from "../strings.js";
 import { explain, MAX_TRIES } from "./failures.js";
@@ -34,8 +35,9 @@ function prepare(file: File): Picture {
   const id = nextId++;
   const name = file.name || `${say("pictures")} ${id}.png`; // what is pasted may have none
   const sourceUrl = URL.createObjectURL(file);
-  const fresh = { stage: "queued", sent: 0, tries: 0, notBefore: 0 } as const;
-  return { id, name, file, sourceUrl, thumbUrl: null, ...fresh, failure: null, cutout: null };
+  const fresh = { stage: "queued", sent: 0, tries: 0, notBefore: 0, cutout: null } as const;
+  const history = begin(get().looks);
+  return { id, name, file, sourceUrl, thumbUrl: null, ...fresh, failure: null, history };
 }
 
 /** Start what may start now; call it whenever that may have changed. */
@@ -92,7 +94,7 @@ async function whyLost(error: RemovalError, file: File): Promise<RemovalError> {
 function finish({ id }: Picture, removal: Removal, begun: number): void {
   if (!find(id)) return;
   const { blob, model, engine, subjectFound, serviceMs, pace } = removal;
-  const receivedAt = performance.now();
+  const receivedAt = performance.mark(`received:${id}`).startTime;
   const service = serviceMs ?? 0;
   const took = { wire: Math.max(0, receivedAt - begun - service), service, drawn: null };
   const url = URL.createObjectURL(blob);

@@ -12,7 +12,7 @@ export function watch(): Promise<void> {
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") void askHealth();
   });
-  addEventListener("online", () => void askHealth());
+  for (const change of ["online", "offline"]) addEventListener(change, () => void askHealth());
   return askHealth();
 }
 

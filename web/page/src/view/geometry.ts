@@ -1,3 +1,5 @@
+import type { Rectangle } from "../matting/pixels.js";
+
 /** Where a picture lies on the stage, in CSS pixels. */
 export interface Placement {
   /** CSS pixels per pixel of the picture. */
@@ -15,9 +17,18 @@ export interface Size {
 const MOST_SCALE = 16;
 const STEP = 1.25;
 
-/** The whole picture in the middle of the stage; a small one at most at twice its size. */
-export function fit(stage: Size, picture: Size): Placement {
-  const scale = Math.min(stage.width / picture.width, stage.height / picture.height, 2);
+/**
+ * The whole picture in the middle of the stage; a small one at most at twice its size.
+ *
+ * @param margin left free on each side, in CSS pixels.
+ */
+export function fit(stage: Size, picture: Size, margin = 0): Placement {
+  const [width, height] = [stage.width - 2 * margin, stage.height - 2 * margin];
+  const scale = Math.min(
+    Math.max(1, width) / picture.width,
+    Math.max(1, height) / picture.height,
+    2,
+  );
   return centre(stage, picture, scale);
 }
 
@@ -56,4 +67,47 @@ export function move(
     x: clamp(from.x + dx, picture.width * from.scale, stage.width),
     y: clamp(from.y + dy, picture.height * from.scale, stage.height),
   };
+}
+
+/** Where a part of a picture lies on the stage. */
+export interface Place {
+  readonly placement: Placement;
+  /** The part, in pixels of the picture; it may reach beyond it. */
+  readonly area: { readonly left: number; readonly top: number };
+  /** Of the whole picture. */
+  readonly size: Size;
+}
+
+interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** A point of the stage in shares of the picture's width and height. */
+export function toPicture({ placement: { scale, x, y }, area, size }: Place, at: Point): Point {
+  return {
+    x: (area.left + (at.x - x) / scale) / size.width,
+    y: (area.top + (at.y - y) / scale) / size.height,
+  };
+}
+
+/** A point in shares of the picture on the stage. */
+export function toStage({ placement: { scale, x, y }, area, size }: Place, at: Point): Point {
+  return {
+    x: x + (at.x * size.width - area.left) * scale,
+    y: y + (at.y * size.height - area.top) * scale,
+  };
+}
+
+/** The part of a picture that is seen on a stage, in its pixels; null where none of it is. */
+export function inView(place: Place, stage: Size): { part: Rectangle; share: number } | null {
+  const { width, height } = place.size;
+  const hold = (value: number, most: number) => Math.min(most, Math.max(0, Math.round(value)));
+  const first = toPicture(place, { x: 0, y: 0 });
+  const last = toPicture(place, { x: stage.width, y: stage.height });
+  const [left, right] = [hold(first.x * width, width), hold(last.x * width, width)];
+  const [top, bottom] = [hold(first.y * height, height), hold(last.y * height, height)];
+  const part = { left, top, width: right - left, height: bottom - top };
+  if (part.width < 1 || part.height < 1) return null;
+  return { part, share: Math.max(part.width, part.height) / Math.max(width, height) };
 }

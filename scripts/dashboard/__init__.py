@@ -1,0 +1,1 @@
+"""Draws the dashboard of Grafana."""

@@ -1,0 +1,1 @@
+"""Measures what a second look of the network at a part of a picture is worth."""

@@ -1,0 +1,1 @@
+"""Measures what strokes do to mattes that are wrong, on pictures whose matte is known."""
