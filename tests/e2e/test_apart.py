@@ -14,6 +14,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.support.breaking_hop import BreakingHop
 from tests.support.haproxy import check, in_front_of
 from tests.support.pictures import make_image, open_image
 from tests.support.problems import assert_problem
@@ -173,6 +174,17 @@ def test_inference_that_was_away_is_found_again_and_nobody_else_is_killed(
             near.wait_until_ready()
         assert near.public == worker
         assert "replacing it" not in near.log()
+
+
+def test_a_call_that_breaks_twice_while_a_process_dies_is_answered(
+    model_store: Path, far: BentoServer
+) -> None:
+    with BreakingHop(far.url("")) as hop, public(model_store, TOKEN, hop.port) as near:
+        hop.breaks = 2
+        answer = near.remove(make_image("PNG"))
+        assert answer.status_code == 200, answer.text
+        assert hop.breaks == 0
+        assert near.log().count("trying once more") == 2
 
 
 @pytest.mark.services
