@@ -67,11 +67,16 @@ def _explain(
     Returns:
         Foreground ``[h, w, 3]``.
     """
-    alpha = alpha_u8.astype(np.float32) / 255.0
-    mixture = cv2.blendLinear(foreground, background, alpha, 1.0 - alpha)
-    rest = cv2.subtract(pixels, mixture, dtype=cv2.CV_16S)
-    share = cv2.multiply(rest, cv2.merge([alpha] * 3), dtype=cv2.CV_16S)
-    return np.asarray(cv2.add(foreground, share, dtype=cv2.CV_8U), dtype=np.uint8)
+    # In 16 bits, twice as many to a register as floats, and never converted on the way.
+    alpha = cv2.merge([alpha_u8] * 3).astype(np.int16)
+    near, far = foreground.astype(np.int16), background.astype(np.int16)
+    mixture = cv2.multiply(near - far, alpha, scale=1 / 255)
+    mixture += far
+    rest = np.subtract(pixels, mixture, out=mixture)
+    own = cv2.multiply(rest, alpha, scale=1 / 255)
+    own += near
+    at_least_0 = cv2.threshold(own, 0, 0, cv2.THRESH_TOZERO)[1]
+    return np.asarray(cv2.convertScaleAbs(at_least_0), dtype=np.uint8)
 
 
 def _layers(colours: U8Array, alpha_u8: U8Array) -> tuple[U8Array, U8Array]:
