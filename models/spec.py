@@ -100,6 +100,32 @@ class Refinement:
     max_side: int = 640
 
 
+@dataclass(frozen=True)
+class Unmixing:
+    """How the matte of a network that knows its edges well is enlarged: by the colours around them.
+
+    Attributes:
+        doubt: Factor on the variety of the colours on either side. Larger: colours say less.
+        noise: Variance that every colour has, in squared levels.
+        mixture: Keeps the colours' say from making mixtures opaque or clear, as a share of the way
+            from one side to the other: the log odds of alpha change by at most 0.5 of its inverse.
+        certain: How far the colours replace the network's matte, where they are certain, 0..1.
+        soft: Edges of which a blur of 1.5 pixels changes alpha by less stay as they are, 0..1.
+        sharp: From such a change on the colours have their full say.
+        max_side: Longest side of the reduced grid, in pixels.
+    """
+
+    doubt: float = 1.0
+    noise: float = 30.0
+    mixture: float = 0.14
+    certain: float = 0.6
+    soft: float = 0.07
+    sharp: float = 0.2
+    max_side: int = 768
+
+
+#: How a matte comes up to the size of the source.
+WayUp = Refinement | Unmixing
 Source = WheelSource | UrlSource | HubSource
 
 
@@ -177,7 +203,7 @@ class ModelSpec:
     precisions: Mapping[Precision, float] = field(default_factory=lambda: {Precision.F32: 0.0})
     purpose: str = ""
     light: bool = True
-    refinement: Refinement | None = None
+    refinement: WayUp | None = None
 
     @property
     def allowed_precisions(self) -> tuple[Precision, ...]:

@@ -17,10 +17,12 @@ import numpy as np
 from models.arrays import FloatArray, U8Array
 from models.matting.grid import Grid, enlarge, make_grid, reduce_to_grid, soft_blocks
 from models.matting.guided_filter import fit_planes
-from models.spec import Refinement
+from models.matting.resample import resample, sample
+from models.matting.unmix import unmix_alpha
+from models.spec import Unmixing, WayUp
 
 
-def refine_alpha(alpha_u8: U8Array, source: U8Array, refinement: Refinement | None) -> U8Array:
+def refine_alpha(alpha_u8: U8Array, source: U8Array, refinement: WayUp | None) -> U8Array:
     """Bring a network's matte to the size of the source image.
 
     Nothing is stretched to fill the range: a matte near 0 everywhere stays near 0.
@@ -35,10 +37,12 @@ def refine_alpha(alpha_u8: U8Array, source: U8Array, refinement: Refinement | No
     """
     height, width = source.shape[:2]
     if refinement is None:
-        return _resample(alpha_u8, height, width)
+        return resample(alpha_u8, height, width)
+    if isinstance(refinement, Unmixing):
+        return unmix_alpha(alpha_u8, source, refinement)
     grid = make_grid(height, width, refinement.max_side)
     guide = reduce_to_grid(source, grid)
-    alpha = _sample(alpha_u8, grid, height, width)
+    alpha = sample(alpha_u8, grid, height, width)
     radius = (
         max(1, round(refinement.radius * height / alpha_u8.shape[0] / grid.step_y)),
         max(1, round(refinement.radius * width / alpha_u8.shape[1] / grid.step_x)),
@@ -49,32 +53,6 @@ def refine_alpha(alpha_u8: U8Array, source: U8Array, refinement: Refinement | No
     planes[3] = (planes[3] - refinement.low) * 255.0
     planes *= gain
     return _apply_planes(planes, guide, source, grid)
-
-
-def _resample(alpha_u8: U8Array, height: int, width: int) -> U8Array:
-    """Resize smoothly, shrinking (by area) before growing (cubic)."""
-    inner = (min(width, alpha_u8.shape[1]), min(height, alpha_u8.shape[0]))
-    alpha = cv2.resize(alpha_u8, inner, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(alpha, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
-
-
-def _sample(alpha_u8: U8Array, grid: Grid, height: int, width: int) -> FloatArray:
-    """Look the matte up at the centres of the cells: ``[grid.height, grid.width]``, 0..1."""
-    inner = (min(grid.width, alpha_u8.shape[1]), min(grid.height, alpha_u8.shape[0]))
-    alpha = cv2.resize(alpha_u8, inner, interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
-    scale_x = alpha.shape[1] * grid.step_x / width  # matte pixels per cell
-    scale_y = alpha.shape[0] * grid.step_y / height
-    to_matte = np.array(
-        [[scale_x, 0.0, 0.5 * scale_x - 0.5], [0.0, scale_y, 0.5 * scale_y - 0.5]], np.float64
-    )
-    sampled = cv2.warpAffine(
-        alpha,
-        to_matte,
-        (grid.width, grid.height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return np.asarray(sampled, dtype=np.float32)
 
 
 def _apply_planes(planes: FloatArray, guide: U8Array, source: U8Array, grid: Grid) -> U8Array:
