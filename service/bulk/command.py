@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from models.errors import BackgroundRemovalError
 from service.blobs.blobs import BadStorage
+from service.bulk.errors import Stopped, Usage
 from service.bulk.pictures import Job
 from service.environment import quiet_ray
 from service.errors import CannotStart, InvalidRequest
@@ -27,10 +28,6 @@ of the service. With RAY_ADDRESS it runs on that cluster, else on this machine.
 Exit status: 0 all done; 1 some pictures failed; 2 wrong usage; 3 no model, storage or worker;
 130 interrupted.
 """
-
-
-class Usage(Exception):
-    """The words make no sense together; the message says why."""
 
 
 def main(words: Sequence[str] | None = None) -> NoReturn:
@@ -53,7 +50,7 @@ def run(words: Sequence[str]) -> int:
         return _complain(f"{missing.name} is not installed; run: {install}", NO_SERVICE)
     except CannotStart as refused:
         return _complain(str(refused), NO_SERVICE)
-    except (BackgroundRemovalError, OSError) as fault:
+    except (Stopped, BackgroundRemovalError, OSError) as fault:
         return _complain(f"{fault}; {_GOES_ON}", NO_SERVICE)
     except KeyboardInterrupt:
         return _complain(f"interrupted; {_GOES_ON}", INTERRUPTED)

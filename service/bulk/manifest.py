@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from service.bulk.errors import Usage
 from service.bulk.pictures import Job
 from service.bulk.place import Place
 from service.bulk.rows import Row
@@ -29,10 +30,6 @@ _PARTS = ".manifest"
 _ASKED = f"{_PARTS}/job.json"
 _FLUSH_S = 10.0
 _MOST = 1 << 40
-
-
-class OtherJob(ValueError):
-    """What is there was made otherwise; the message says what differs."""
 
 
 class Manifest:
@@ -52,7 +49,7 @@ class Manifest:
         """Take up what is there: paths of the pictures that are done.
 
         Raises:
-            OtherJob: If it was made of another source, by another model or with other options.
+            Usage: If it was made of another source, by another model or with other options.
             StorageUnavailable: If the storage does not answer.
         """
         asked = {"source": job.source, "model": job.model, **job.options}
@@ -63,7 +60,7 @@ class Manifest:
             if before != asked:
                 names = sorted(n for n in {*before, *asked} if before.get(n) != asked.get(n))
                 told = ", ".join(f"{name} {before.get(name) or 'not given'}" for name in names)
-                raise OtherJob(f"what is there was made with {told}; choose another target")
+                raise Usage(f"{job.target}: it was made with {told}; choose another target")
         table = self._whole([*self._old(), *map(self._read, self._parts())])
         return set(table.filter(pc.is_null(table["code"]))["path"].to_pylist())
 

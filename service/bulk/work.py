@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 
 from ray.exceptions import RayError
 from tqdm import tqdm
 
 from models.cores import usable_cores
-from service.blobs.blobs import BadStorage
+from models.errors import BackgroundRemovalError
 from service.bulk import cluster
-from service.bulk.manifest import MANIFEST, Manifest, OtherJob
+from service.bulk.errors import Stopped, Usage
+from service.bulk.manifest import MANIFEST, Manifest
 from service.bulk.pictures import Job, Picture, name_targets
 from service.bulk.place import Place
 from service.bulk.rows import Row
@@ -34,19 +36,19 @@ def work(job: Job, workers: int | None) -> int:
     Raises:
         InvalidRequest: If an option is none, or has no such value.
         BadStorage: If source or target cannot be used.
-        CannotStart: If there is no model, or no worker can start.
-        BackgroundRemovalError: If the storage or all engines fail.
+        Usage: If there is no picture, or the target is of another job.
+        CannotStart: If there is no model.
+        Stopped: If no worker can start, or the storage or all engines fail them.
+        BackgroundRemovalError: If the storage fails us.
     """
     _check(job)
     source, target = Place(job.source), Place(job.target, make=True)
+    job = replace(job, source=source.address, target=target.address)
     manifest = Manifest(target)
-    try:
-        done = manifest.begin(job)
-    except OtherJob as other:
-        raise BadStorage(f"{job.target}: {other}") from other
+    done = manifest.begin(job)
     pictures = name_targets(source.pictures(leave_out=target), job.suffix)
     if not pictures:
-        raise BadStorage(f"{job.source}: there is no picture")
+        raise Usage(f"{job.source}: there is no picture")
     left = [one for one in pictures if one.path not in done]
     teller = _Teller(len(pictures), len(pictures) - len(left))
     try:
@@ -64,7 +66,7 @@ def _check(job: Job) -> None:
     settings = read_settings()
     try:
         find_model(settings, job.model or None, verified=False)
-    except Exception as missing:
+    except BackgroundRemovalError as missing:
         raise CannotStart(missing) from missing
 
 
@@ -76,11 +78,11 @@ def _do(
         with closing(cluster.work(job, pictures, workers)) as rows:
             for row in rows:
                 if row.code in _ENDING:
-                    raise CannotStart(f"{row.detail} [{row.code}]")
+                    raise Stopped(f"{row.detail} [{row.code}]")
                 manifest.note([row])
                 teller.tell(row)
     except RayError as fault:
-        raise CannotStart(str(fault)) from fault
+        raise Stopped(str(fault)) from fault
     finally:
         cluster.disconnect()
 

@@ -32,31 +32,32 @@ from tests.support.server import REPOSITORY, BentoServer
 pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
 
 KINDS = (make_image("JPEG", 160, 200), make_image("PNG", 200, 160))
-DEADLY = """
+# The command with a worker of a test's own.
+OTHERWISE = """
 import os, sys
 from service.bulk import cluster, command
+from service.bulk.rows import failed
 from service.bulk.worker import Worker
 
-class Deadly(Worker):
+class Other(Worker):
+{0}
+
+cluster.Worker = Other
+command.main(sys.argv[1:])
+"""
+DEADLY = """
     def _row(self, picture):
         if "deadly" in picture.path:
             os._exit(9)
         return super()._row(picture)
-
-cluster.Worker = Deadly
-command.main(sys.argv[1:])
 """
-BROKEN = """
-import sys
-from service.bulk import cluster, command
-from service.bulk.worker import Worker
-
-class Broken(Worker):
+NO_ENGINE = """
     def __init__(self, job):
         raise RuntimeError("no engine for this machine")
-
-cluster.Worker = Broken
-command.main(sys.argv[1:])
+"""
+FULL = """
+    def _row(self, picture):
+        return failed(picture, "STORAGE_FULL", "The storage is full")
 """
 
 
@@ -84,6 +85,15 @@ def batch(tmp_path: Path, source: Place, target: Place, *words: str) -> Ended:
     return run(tmp_path / "said", source.address, target.address, *words)
 
 
+def otherwise(worker: str, source: Place, target: Place) -> subprocess.CompletedProcess[bytes]:
+    """Run the command to its end, with another worker."""
+    program = OTHERWISE.format(worker)
+    command = [sys.executable, "-c", program, source.address, target.address, "--actors", "1"]
+    return subprocess.run(
+        command, capture_output=True, check=False, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    )
+
+
 def test_a_killed_worker_and_a_killed_driver_cost_no_picture_and_no_byte(
     places: tuple[Place, Place], real_server: BentoServer, tmp_path: Path
 ) -> None:
@@ -101,15 +111,13 @@ def test_a_killed_worker_and_a_killed_driver_cost_no_picture_and_no_byte(
 
 
 def test_a_picture_that_ends_its_process_is_a_row_and_keeps_no_other(
-    places: tuple[Place, Place], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    places: tuple[Place, Place], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, target = places
     monkeypatch.setenv("BIREFNET_ENGINE", "fake")
     for name in ("a.png", "b.png", "c.png", "deadly.png", "e.png", "f.png"):
         source.write_new(name, KINDS[1])
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
-    command = [sys.executable, "-c", DEADLY, source.address, target.address, "--actors", "1"]
-    ran = subprocess.run(command, capture_output=True, check=False, cwd=tmp_path)
+    ran = otherwise(DEADLY, source, target)
     assert ran.returncode == 1, ran.stderr
     codes = {row["path"]: row["code"] for row in rows_of(target)}
     assert codes.pop("deadly.png") == "PICTURE_ENDS_PROCESS"
@@ -117,16 +125,23 @@ def test_a_picture_that_ends_its_process_is_a_row_and_keeps_no_other(
     assert len(codes) == 5
 
 
-def test_workers_that_cannot_start_end_the_job_and_blame_no_picture(
-    places: tuple[Place, Place], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("worker", "told"),
+    [(NO_ENGINE, b"no engine for this machine"), (FULL, b"[STORAGE_FULL]")],
+    ids=("no engine", "no room"),
+)
+def test_what_befalls_all_ends_the_job_and_blames_no_picture(
+    worker: str,
+    told: bytes,
+    places: tuple[Place, Place],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     source, target = places
+    monkeypatch.setenv("BIREFNET_ENGINE", "fake")
     fill(source, KINDS, 4, 0)
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
-    command = [sys.executable, "-c", BROKEN, source.address, target.address, "--actors", "1"]
-    ran = subprocess.run(command, capture_output=True, check=False, cwd=tmp_path)
-    assert ran.returncode == 3, ran.stderr
-    assert b"no engine for this machine" in ran.stderr
+    ran = otherwise(worker, source, target)
+    assert (ran.returncode, told in ran.stderr) == (3, True), ran.stderr
+    assert b"goes on where this one stopped" in ran.stderr
     assert target.written("manifest.parquet") is None
 
 

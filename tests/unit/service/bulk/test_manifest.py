@@ -9,7 +9,8 @@ import pytest
 pytest.importorskip("pyarrow", reason="requirements-bulk.lock is not installed")
 
 from scripts.bulk.jobs import rows_of
-from service.bulk.manifest import Manifest, OtherJob
+from service.bulk.errors import Usage
+from service.bulk.manifest import Manifest
 from service.bulk.pictures import Job
 from service.bulk.place import Place
 from service.bulk.rows import Row
@@ -87,7 +88,7 @@ def test_nothing_new_writes_nothing(place: Place) -> None:
 def test_other_options_are_not_mixed_in(place: Place) -> None:
     Manifest(place).begin(JOB)
     Manifest(place).begin(JOB)
-    with pytest.raises(OtherJob, match="format png"):
+    with pytest.raises(Usage, match="format png"):
         Manifest(place).begin(Job("in", "out", {"format": "webp"}, "u2netp"))
-    with pytest.raises(OtherJob, match="model u2netp"):
+    with pytest.raises(Usage, match="model u2netp"):
         Manifest(place).begin(Job("in", "out", {"format": "png"}, "u2net"))
