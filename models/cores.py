@@ -14,15 +14,27 @@ from pathlib import Path
 
 from models.control_groups import group_folders
 
+_told: int | None = None
+
+
+def use_only(cores: int) -> None:
+    """Be told that other processes share the machine, and how many cores are left to this one.
+
+    To be called before engines open, and before `models.spare_cores` is imported.
+    """
+    global _told
+    _told = cores
+
 
 def usable_cores() -> int:
-    """Cores this process may use: by affinity, and by CPU quota, rounded up; at least 1."""
+    """Cores this process may use: by affinity, by CPU quota, rounded up, as told; at least 1."""
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:
         cores = os.cpu_count() or 1
+    cores = cores if _told is None else min(cores, _told)
     quota = cpu_quota()
-    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+    return max(1, cores if quota is None else min(cores, math.ceil(quota)))
 
 
 def cpu_quota(root: Path = Path("/")) -> float | None:

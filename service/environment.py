@@ -54,3 +54,13 @@ def show_token(token: str) -> None:
 def told_models() -> list[str]:
     """Tags of the models to serve, if our supervisor has found and verified them already."""
     return os.environ.get(MODEL_TAGS, "").split()
+
+
+def ray_cluster() -> str | None:
+    """Address of the Ray cluster that a job joins; None where it runs on this machine alone."""
+    return os.environ.get("RAY_ADDRESS") or None
+
+
+def quiet_ray() -> None:
+    """Keep Ray from telling its authors that it was started, unless an operator wants that."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

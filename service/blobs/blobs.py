@@ -95,7 +95,7 @@ class Blobs:
         except AlreadyExistsError:
             pass  # by a first try of the same write, whose answer was lost
         except FileNotFoundError as gone:
-            raise _fault_of(gone) from gone
+            raise storage_fault(gone) from gone
         except StorageFull:
             self._full = time.monotonic()
             raise
@@ -185,7 +185,7 @@ class Blobs:
                 folder.mkdir(mode=0o700, exist_ok=True)
             _clean(folder, "*#*")
         except OSError as refused:
-            raise _fault_of(refused) from refused
+            raise storage_fault(refused) from refused
 
     def _store(self) -> ObjectStore:
         """The storage, opened when it is first needed: it may be gone when the service starts."""
@@ -193,7 +193,7 @@ class Blobs:
             try:
                 self._opened = open_store(self._address)
             except BadStorage as refused:
-                raise _fault_of(refused) from refused
+                raise storage_fault(refused) from refused
         return self._opened
 
     async def _check_folder(self) -> None:
@@ -215,7 +215,7 @@ class Blobs:
         except (FileNotFoundError, AlreadyExistsError, ServiceError):
             raise
         except Exception as refused:  # obstore's own, and Python's for some
-            raise _fault_of(refused) from refused
+            raise storage_fault(refused) from refused
 
 
 def folder_of(address: str) -> Path | None:
@@ -238,8 +238,13 @@ def make_folder(folder: Path) -> None:
     folder.chmod(0o700)
 
 
-def open_store(address: str) -> ObjectStore:
+def open_store(address: str, *, tries: int = 3, patience_s: float = _TIMEOUT_S / 2) -> ObjectStore:
     """Open a storage, without asking it anything.
+
+    Args:
+        address: As `Blobs` takes it.
+        tries: How often a bucket is asked before it is taken not to answer.
+        patience_s: Seconds after which it is not asked again.
 
     Raises:
         BadStorage: If there is no such folder, or no storage can be opened by the address.
@@ -249,7 +254,7 @@ def open_store(address: str) -> ObjectStore:
     folder = folder_of(address)
     if folder is None and not _BUCKET.match(address):
         raise BadStorage("it is neither a folder nor an address such as s3://bucket/prefix")
-    retry: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=_TIMEOUT_S / 2)}
+    retry: Any = {"max_retries": tries - 1, "retry_timeout": timedelta(seconds=patience_s)}
     try:
         if folder is not None:
             return LocalStore(folder)
@@ -258,7 +263,7 @@ def open_store(address: str) -> ObjectStore:
         raise BadStorage(_sentence(refused)) from refused
 
 
-def _fault_of(refused: Exception) -> ServiceError:
+def storage_fault(refused: Exception) -> ServiceError:
     """The error of ours for one of a storage, which the log tells of."""
     told = _sentence(refused)
     log.warning("the storage refused: %s", told)

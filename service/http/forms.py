@@ -92,6 +92,19 @@ def read_options(given: Mapping[str, object], place: str) -> tuple[FormOptions, 
         return FormOptions(), [_fault_of(error, place) for error in invalid.errors()]
 
 
+def options_of(given: Mapping[str, object]) -> FormOptions:
+    """Options of what was given for them, by name, as values or as text.
+
+    Raises:
+        InvalidRequest: If a name is none, or a value is not one it takes.
+    """
+    faults = list(unknown(((name, False) for name in given), "body"))
+    chosen, wrong = read_options(given, "body")
+    if faults or wrong:
+        raise refusal([*faults, *wrong])
+    return chosen
+
+
 def _value(name: str, given: object) -> object:
     """What pydantic is given of a text, or of a value in JSON."""
     (kind, *_) = kinds_of(name)

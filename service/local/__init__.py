@@ -15,23 +15,27 @@ from models.spec import ModelSpec
 from models.store.home import lies_in
 from models.store.registered import RegisteredModel
 from service.environment import bentoml_home
+from service.settings import Settings
 from service.settings_reader import read_settings
 from service.startup import check_intact, choose_models
 
 
 class LocalRemover:
-    """A remover in this process, with the operator's own settings; see `Removing`.
+    """A remover in this process; see `Removing`.
 
     Whoever wants one picture waits for all of this, so engines open, files are verified and modules
     are imported beside each other. Nothing is made before all is done.
+
+    Args:
+        settings: What is asked for; None for the operator's own settings.
 
     Raises:
         CannotStart: If a setting is wrong, or no model is registered.
         ModelError: If no engine opens.
     """
 
-    def __init__(self) -> None:
-        settings = read_settings()
+    def __init__(self, settings: Settings | None = None) -> None:
+        settings = settings or read_settings()
         if home := bentoml_home():  # spares importing BentoML
             lies_in(home)
         models = choose_models(settings, verified=False)

@@ -14,7 +14,7 @@ from models.arrays import U8Array
 from models.serving.served import ServedEngines
 from models.spec import ModelSpec
 from service.bounds import bounds_of
-from service.http.forms import read_options, refusal, unknown
+from service.http.forms import options_of
 from service.http.removal_answers import headers_of
 from service.removal.bounds import RemoverConfig
 from service.removal.ports import InferenceStatus, Matte, ServedModel
@@ -88,10 +88,7 @@ class Removing:
         Raises:
             BackgroundRemovalError: As the API would tell it.
         """
-        faults = list(unknown(((name, False) for name in options), "body"))
-        chosen, wrong = read_options(options, "body")
-        if faults or wrong:
-            raise refusal([*faults, *wrong])
+        chosen = options_of(options)
         started = time.perf_counter()
         result = self._run(self._remover.remove(data, chosen))
         took_ms = (time.perf_counter() - started) * 1e3

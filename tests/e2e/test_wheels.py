@@ -61,7 +61,8 @@ def test_one_offers_the_command_and_the_other_its_backend(wheels: dict[str, Path
     )
     offered = text_in(wheels["service"], "entry_points.txt")
     assert "[birefnet.backend]\nlocal = service.local:LocalRemover" in offered
-    assert "console_scripts" not in offered
+    assert "[console_scripts]\nbirefnet-batch = service.bulk.command:main" in offered
+    assert "birefnet =" not in offered
 
 
 def test_the_command_works_right_after_pip_install(

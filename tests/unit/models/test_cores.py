@@ -119,3 +119,14 @@ def test_cores_are_counted_where_the_system_has_no_affinity(
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(cores, "cpu_quota", lambda: None)
     assert usable_cores() == os.cpu_count()
+
+
+def test_a_process_that_shares_the_machine_takes_what_it_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cores, "_told", None)
+    there = usable_cores()
+    cores.use_only(1)
+    assert usable_cores() == 1
+    cores.use_only(there + 1)
+    assert usable_cores() == there

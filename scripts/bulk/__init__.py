@@ -1,0 +1,1 @@
+"""What `birefnet-batch` does when it is killed, and how fast it is."""

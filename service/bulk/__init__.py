@@ -1,0 +1,1 @@
+"""Many pictures without a server, on one machine or a cluster: the command `birefnet-batch`."""
