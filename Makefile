@@ -102,7 +102,7 @@ builder:
 docs: .venv/.dev ## regenerate docs/configuration.md, .env.example and the options in docs/api.md
 	@$(PY) -m scripts.write_docs
 
-web: .venv/.node ## check and build web/: the page into web/dist, the React package into build/
+web: .venv/.node ## check and build web/: the page into service/http/page, the React package into build/
 	@cd web && export PATH="$(CURDIR)/.venv/bin:$$PATH" && npm ci --loglevel=error && npm run schema && npm run check && npm test && npm run build
 
 lock: .venv/.dev ## resolve the dependencies anew
