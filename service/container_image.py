@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from service.http.policies import PREFIX
 
 _ROOT = Path(__file__).parents[1]  # the repository, and in a Bento its `src`
+_LOCK = "requirements.lock"
 _TORCH_LOCK, _TENSORRT_LOCK = "requirements-torch.lock", "requirements-tensorrt.lock"
 _PORT = 55433
 # BentoML itself writes to the home and the temporary folder before any code of ours runs, and would
@@ -65,8 +66,14 @@ class Flavour(BaseModel):
     torch: bool = True
 
 
-def describe_image(flavour: Flavour) -> Image:
-    """Say what is installed, and how the container is run and watched."""
+def describe_image(flavour: Flavour) -> Image | None:
+    """Say what is installed, and how the container is run and watched.
+
+    Returns:
+        None without locks: where the service was installed from its wheel, nobody builds images.
+    """
+    if not (_ROOT / _LOCK).exists():
+        return None
     # BentoML installs a compiler and git on every distribution it knows; a wheel needs neither.
     image = Image(
         base_image="python:3.11-slim-bookworm",
@@ -97,8 +104,8 @@ def describe_image(flavour: Flavour) -> Image:
 def _locks(flavour: Flavour) -> list[str]:
     """The files that name what is installed; the second needs the first."""
     if not flavour.gpu:
-        return ["requirements.lock"]
-    return ["requirements.lock", *([_TORCH_LOCK] if flavour.torch else []), _TENSORRT_LOCK]
+        return [_LOCK]
+    return [_LOCK, *([_TORCH_LOCK] if flavour.torch else []), _TENSORRT_LOCK]
 
 
 def _and_instructions(command: str, *lines: str) -> str:

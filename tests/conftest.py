@@ -35,7 +35,7 @@ _LEFT_OUT = pytest.StashKey[int]()
 _OF_THEIR_OWN = frozenset(
     f"test_{name}.py"
     for name in (
-        *("bento", "client_pace", "engine_chain", "start"),
+        *("bento", "client_pace", "engine_chain", "release", "start"),
         *("tasks", "tasks_in_trouble", "webhooks"),
     )
 )

@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from birefnet_client.version import __version__
+
 if TYPE_CHECKING:
     from birefnet_client.async_client import AsyncClient
     from birefnet_client.client import Client
@@ -16,8 +18,15 @@ if TYPE_CHECKING:
     from birefnet_client.models import Options
     from birefnet_client.result import Cutout
 
-__all__ = ["AsyncClient", "Client", "Cutout", "Done", "Options", "RemovalError"]
-__version__ = "0.1.0"
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Cutout",
+    "Done",
+    "Options",
+    "RemovalError",
+    "__version__",
+]
 
 _HOMES = {
     "AsyncClient": "async_client",

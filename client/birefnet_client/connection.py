@@ -15,6 +15,7 @@ from birefnet_client.exchange import Exchange, Pace
 from birefnet_client.folders import Done, plan, remove_into, suffix_of
 from birefnet_client.models import Options
 from birefnet_client.steps import Answer, Ask, ConnectionLost, Steps
+from birefnet_client.version import __version__
 
 _CONNECT_S = 10.0
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -46,7 +47,7 @@ class Connection:
     ) -> None:
         super().__init__()
         self._server = find_server(server)
-        self._headers = {"User-Agent": "birefnet-client/0.1.0"}
+        self._headers = {"User-Agent": f"birefnet-client/{__version__}"}
         if key := find_key(api_key):
             self._headers["X-API-Key"] = key
         self._timeout = httpx.Timeout(timeout_s, connect=_CONNECT_S)

@@ -1,6 +1,7 @@
 """Our two pages, `/` and `/docs`, and their files; they load nothing from elsewhere.
 
-The one at `/` is built from `web/` into `web/dist`, which is kept in the repository: `make web`.
+The one at `/` is built from `web/` by `make web`, into the folder `page` beside this file, which is
+kept in the repository.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from starlette.routing import Route
 log = logging.getLogger(__name__)
 
 _STATIC = Path(__file__).parent / "static"
-_PAGE = Path(__file__).parents[2] / "web" / "dist"
+_PAGE = Path(__file__).parent / "page"
 _SWAGGER_UI = ("swagger-ui.css", "swagger-ui-bundle.js")
 _MEDIA_TYPES = {
     ".css": "text/css",

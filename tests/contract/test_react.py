@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-import tomllib
 from pathlib import Path
-
-import pytest
 
 from service.imaging.formats import READABLE
 
@@ -18,16 +14,6 @@ def test_the_page_shows_the_example_that_is_built_and_run(root: Path) -> None:
     assert [name for name, _ in shown] == ["src/App.tsx", "src/Sticker.tsx", "vite.config.ts"]
     for name, text in shown:
         assert (root / "examples/react" / name).read_text() == text, name
-
-
-@pytest.mark.parametrize(
-    "file", ["web/package.json", "examples/react/package.json", "docs/start/react.md"]
-)
-def test_the_package_has_the_service_s_version(file: str, root: Path) -> None:
-    version = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
-    assert json.loads((root / "web/package/package.json").read_text())["version"] == version
-    named = re.findall(r"birefnet-background-removal-([\d.]+)\.tgz", (root / file).read_text())
-    assert set(named) == {version}
 
 
 def test_every_kind_of_picture_that_is_always_read_may_be_chosen(root: Path) -> None:

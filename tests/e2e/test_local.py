@@ -20,9 +20,9 @@ PHOTO = make_image("PNG", 96, 128)
 def installed(model_store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which the service offers itself, as its own distribution says it does."""
     folder = tmp_path_factory.mktemp("installed")
-    record = folder / "birefnet_background_removal-0.1.0.dist-info"
+    record = folder / "birefnet_background_removal-0.dist-info"
     record.mkdir()
-    (record / "METADATA").write_text("Name: birefnet-background-removal\nVersion: 0.1.0\n")
+    (record / "METADATA").write_text("Name: birefnet-background-removal\nVersion: 0\n")
     (record / "entry_points.txt").write_text(
         "[birefnet.backend]\nlocal = service.local:LocalRemover\n"
     )
@@ -110,9 +110,9 @@ def test_engines_that_open_and_do_not_run_end_all_in_one_line(
         "    raise InferenceFailed('a kernel this CPU does not have')\n"
         "OpenVinoEngine.predict = OnnxRuntimeEngine.predict = fail\n"
     )
-    record = tmp_path / "birefnet_background_removal-0.1.0.dist-info"
+    record = tmp_path / "birefnet_background_removal-0.dist-info"
     record.mkdir()
-    (record / "METADATA").write_text("Name: birefnet-background-removal\nVersion: 0.1.0\n")
+    (record / "METADATA").write_text("Name: birefnet-background-removal\nVersion: 0\n")
     offered = "[birefnet.backend]\nlocal = broken:LocalRemover\n"
     (record / "entry_points.txt").write_text(offered)
     for name in ("a.png", "b.png"):

@@ -140,7 +140,7 @@ async def test_the_page_is_light_and_kept_for_ever_by_its_hash(api: Api) -> None
 
 
 async def test_the_built_page_names_no_other_host(root: Path) -> None:
-    for file in (root / "web/dist/page").glob("*.[cj]s*"):
+    for file in (root / "service/http/page/page").glob("*.[cj]s*"):
         hosts = set(re.findall(r"https?://([\w.-]+)", file.read_text(encoding="utf-8")))
         assert hosts <= {"www.w3.org", "react.dev"}, file  # names of XML, and of React's errors
 

@@ -9,7 +9,7 @@ export default defineConfig({
   base: "./",
   plugins: [react()],
   build: {
-    outDir: "../dist",
+    outDir: "../../service/http/page",
     emptyOutDir: true,
     assetsDir: "page",
     assetsInlineLimit: 0,

@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from scripts.release.version import version_of
 from tests.e2e.react.tab import Tab, open_tab
 from tests.support.front import Front
 from tests.support.keys import issue_key
 from tests.support.server import NO_LIMITS, REPOSITORY, BentoServer, Serve, free_port
 
-TARBALL = REPOSITORY / "build/birefnet-background-removal-0.1.0.tgz"
+TARBALL = REPOSITORY / f"build/birefnet-background-removal-{version_of(REPOSITORY)}.tgz"
 TYPES_18 = ("@types/react@18.3.32", "@types/react-dom@18.3.7")
 VERSIONS = {"18.3.1": ("react@18.3.1", "react-dom@18.3.1", *TYPES_18), "19.3.1": ()}
 
