@@ -299,6 +299,18 @@ BROKEN: dict[str, tuple[tuple[str, ...], Break, str]] = {
         ),
         "background_removal_queue is no metric",
     ),
+    "tasks that every pod tells of, added up": (
+        ("cpu", "keda"),
+        lambda o: scaler(o, "ScaledObject")["triggers"][1]["metadata"].update(
+            query="sum(background_removal_tasks_unfinished)"
+        ),
+        "counted once for each replica",
+    ),
+    "a queue that nobody scales on": (
+        ("cpu", "keda"),
+        lambda o: scaler(o, "ScaledObject")["triggers"].pop(),
+        "nobody scales on the tasks that wait",
+    ),
     "a misspelt field of KEDA": (
         ("cpu", "keda"),
         lambda o: scaler(o, "ScaledObject").update(minReplicas=2),

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from scripts.replicas.balancer import with_servers
 from tests.support.server import free_port
 
 #: Debian keeps it where not every PATH leads.
@@ -29,9 +30,7 @@ def in_front_of(ports: Sequence[int], configuration: Path, folder: Path) -> Iter
     assert HAPROXY, "there is no haproxy here"
     port = free_port()
     text = re.sub(r"bind :\d+", f"bind 127.0.0.1:{port}", configuration.read_text())
-    servers = "".join(f"    server s{one} 127.0.0.1:{one}\n" for one in ports)
-    text = re.sub(r"( +server-template .*\n)+", servers, text)
-    assert servers in text
+    text = with_servers(text, {f"s{one}": f"127.0.0.1:{one}" for one in ports})
     (folder / "haproxy.cfg").write_text(text)
     process = subprocess.Popen([HAPROXY, "-db", "-f", str(folder / "haproxy.cfg")])
     try:

@@ -35,6 +35,7 @@ CALLERS = {
 }
 _PUBLIC_PATHS = {row.path for row in create_policies(1, 1).rows}
 _INFERENCE_PATHS = {"/livez", "/readyz"}
+_TASKS = "background_removal_tasks_unfinished"
 _UNITS = {"Mi": 2**20, "Gi": 2**30}
 
 Object = dict[str, Any]
@@ -242,8 +243,13 @@ def _scaling(objects: list[Object]) -> Iterator[str]:
             yield f"it scales {name}, which is not there"
         if any("replicas" in target["spec"] for target in targets):
             yield f"{name}: replicas are said and scaled"
-        for trigger in scaler["spec"].get("triggers", []):
-            for metric in re.findall(r"background_removal_\w+", trigger["metadata"]["query"]):
+        queries = [one["metadata"]["query"] for one in scaler["spec"].get("triggers", [])]
+        if scaler["kind"] == "ScaledObject" and not any(_TASKS in query for query in queries):
+            yield "nobody scales on the tasks that wait"
+        for query in queries:
+            if re.search(rf"\bsum\b[^(]*\(\s*{_TASKS}", query):
+                yield f"{_TASKS} is counted once for each replica"
+            for metric in re.findall(r"background_removal_\w+", query):
                 if f"`{metric}`" not in (REPOSITORY / "docs" / "operations.md").read_text():
                     yield f"{metric} is no metric of ours"
 

@@ -1,0 +1,174 @@
+"""Public and inference services as queues that share cores, event by event.
+
+A picture is prepared in one of its public's imaging threads, goes through the network, and is
+finished in an imaging thread. Balancers give it to whoever has the fewest. An inference runs one
+batch at a time, of all that waits. Those who run on one machine share its cores equally.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+_BEFORE, _NETWORK, _AFTER = range(3)
+_NOTHING_S = 1e-12
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Core seconds of one picture, and what may be used at once.
+
+    Attributes:
+        prepare_s: Of public, before the network.
+        network_s: Of inference, the hop included.
+        finish_s: Of public, after the network.
+        threads: Imaging threads of a public.
+        cores_of_network: Cores that one batch can use.
+        largest_batch: Pictures of one batch.
+    """
+
+    prepare_s: float
+    network_s: float
+    finish_s: float
+    threads: int = 2
+    cores_of_network: int = 2
+    largest_batch: int = 8
+
+
+@dataclass(frozen=True)
+class Plant:
+    """What there is.
+
+    Attributes:
+        publics: How many.
+        inferences: How many.
+        cores: Of each machine.
+        shared: Whether all of them run on one machine; otherwise each has one of its own.
+    """
+
+    publics: int
+    inferences: int
+    cores: int
+    shared: bool
+
+
+@dataclass
+class _Work:
+    """Something that takes cores: one picture in a thread, or a batch."""
+
+    station: _Station
+    pictures: list[_Picture]
+    left_s: float
+    widest: int
+    rate: float = 0.0
+
+
+@dataclass
+class _Picture:
+    came_s: float
+    public: _Station
+    step: int = _BEFORE
+
+
+@dataclass
+class _Station:
+    """A public or an inference."""
+
+    machine: int
+    at_once: int
+    batch: int
+    widest: int
+    waiting: list[_Picture] = field(default_factory=list)
+    running: list[_Work] = field(default_factory=list)
+    inside: int = 0
+
+
+class Simulation:
+    """One run.
+
+    Args:
+        costs: Of a picture.
+        plant: What there is.
+        seed: Of the arrivals.
+    """
+
+    def __init__(self, costs: Costs, plant: Plant, seed: int = 0) -> None:
+        self._costs, self._plant, self._random = costs, plant, random.Random(seed)  # noqa: S311
+        machines = iter([0] * 10**6 if plant.shared else range(10**6))
+        self._publics = [
+            _Station(next(machines), costs.threads, 1, 1) for _ in range(plant.publics)
+        ]
+        self._inferences = [
+            _Station(next(machines), 1, costs.largest_batch, costs.cores_of_network)
+            for _ in range(plant.inferences)
+        ]
+        self._now_s = 0.0
+        self._took_s: list[float] = []
+
+    def run(self, per_second: float, pictures: int) -> list[float]:
+        """Seconds that each picture took, of so many that come by chance at a rate."""
+        coming, next_s = pictures, self._random.expovariate(per_second)
+        while len(self._took_s) < pictures:
+            works = self._share_cores()
+            ends_in_s = min((work.left_s / work.rate for work in works), default=math.inf)
+            arrives = coming > 0 and next_s - self._now_s <= ends_in_s
+            self._pass(works, next_s - self._now_s if arrives else ends_in_s)
+            for work in works:
+                if work.left_s <= _NOTHING_S:
+                    self._end(work)
+            if arrives:
+                coming -= 1
+                public = min(self._publics, key=lambda one: one.inside)
+                public.inside += 1
+                self._queue(_Picture(self._now_s, public), public)
+                next_s = self._now_s + self._random.expovariate(per_second)
+        return self._took_s
+
+    def _pass(self, works: Sequence[_Work], seconds: float) -> None:
+        for work in works:
+            work.left_s -= work.rate * seconds
+        self._now_s += seconds
+
+    def _share_cores(self) -> list[_Work]:
+        """Give each work on a machine the same, but no more than it can use."""
+        works = [w for one in (*self._publics, *self._inferences) for w in one.running]
+        for machine in {work.station.machine for work in works}:
+            here = sorted(
+                (work for work in works if work.station.machine == machine), key=lambda w: w.widest
+            )
+            cores = float(self._plant.cores)
+            for place, work in enumerate(here):
+                work.rate = min(work.widest, cores / (len(here) - place))
+                cores -= work.rate
+        return works
+
+    def _queue(self, picture: _Picture, station: _Station) -> None:
+        station.waiting.append(picture)
+        self._begin(station)
+
+    def _begin(self, station: _Station) -> None:
+        while station.waiting and len(station.running) < station.at_once:
+            taken = station.waiting[: station.batch]
+            del station.waiting[: station.batch]
+            cost_s = (self._costs.prepare_s, self._costs.network_s, self._costs.finish_s)
+            work_s = sum(cost_s[picture.step] for picture in taken)
+            station.running.append(_Work(station, taken, work_s, station.widest))
+
+    def _end(self, work: _Work) -> None:
+        station = work.station
+        station.running = [one for one in station.running if one is not work]
+        for picture in work.pictures:
+            picture.step += 1
+            if picture.step == _NETWORK:
+                inference = min(self._inferences, key=lambda one: one.inside)
+                inference.inside += 1
+                self._queue(picture, inference)
+            elif picture.step == _AFTER:
+                station.inside -= 1
+                self._queue(picture, picture.public)
+            else:
+                station.inside -= 1
+                self._took_s.append(self._now_s - picture.came_s)
+        self._begin(station)
