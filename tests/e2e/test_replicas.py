@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from httpx_ws import connect_ws
 
 from tests.support.haproxy import check, in_front_of
 from tests.support.pictures import make_image
+from tests.support.problems import assert_problem
 from tests.support.server import NO_LIMITS, PREFIX, REPOSITORY, BentoServer, Serve, slow_picture
 
 pytestmark = pytest.mark.services
@@ -73,17 +75,27 @@ def test_a_live_preview_passes(port: int) -> None:
         assert "type" in preview.receive_json(timeout=10)
 
 
+def remove_as_told(port: int) -> httpx.Response:
+    """As a caller does: once more where a body that came late in a stop is refused."""
+    answer = remove(port, slow_picture(0.3))
+    if answer.status_code == 503:
+        assert_problem(answer, "SHUTTING_DOWN")
+        time.sleep(int(answer.headers["retry-after"]))
+        answer = remove(port, slow_picture(0.3))
+    return answer
+
+
 @pytest.mark.timeout(300)
 def test_requests_are_shared_and_a_replica_that_stops_loses_none(
     replicas: tuple[BentoServer, BentoServer], port: int
 ) -> None:
     stopping, staying = replicas
     with ThreadPoolExecutor(4) as callers:
-        calls = [callers.submit(remove, port, slow_picture(0.3)) for _ in range(30)]
+        calls = [callers.submit(remove_as_told, port) for _ in range(30)]
         staying.wait_for(lambda: sum(call.done() for call in calls) >= 8, 60, "under way")
         stopping.terminate()
         answers = [call.result() for call in calls]
-    assert [answer.status_code for answer in answers] == [200] * 30
+    assert [answer.text for answer in answers if answer.status_code != 200] == []
     stopping.wait_for_end()
     served = [
         replica.log().count("POST /api/background-removal/remove 200") for replica in replicas

@@ -238,11 +238,14 @@ async def test_a_service_may_take_none() -> None:
 
 @pytest.mark.full
 async def test_a_result_goes_after_its_time(tmp_path: Path) -> None:
-    async with open_api(ApiParts(tasks=config_in(tmp_path, keep_s=1))) as api:
+    async with open_api(ApiParts(tasks=config_in(tmp_path, keep_s=5))) as api:
         told = await wait_for(api, await send(api))
-        await asyncio.sleep(2.5)
-        assert_problem(await api.client.get(told["result_url"]), "TASK_NOT_FOUND")
-        assert [name for name in files_in(tmp_path) if "tasks/" in name] == []
+        async with asyncio.timeout(60):
+            while (gone := await api.client.get(told["result_url"])).status_code == 200:
+                await asyncio.sleep(0.2)
+            assert_problem(gone, "TASK_NOT_FOUND")
+            while any("tasks/" in name for name in files_in(tmp_path)):
+                await asyncio.sleep(0.2)
 
 
 async def test_what_waits_is_done_after_a_restart_and_what_was_done_is_still_there(
