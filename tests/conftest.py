@@ -6,7 +6,7 @@ import ctypes
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ _SHOWN = (
 _TENSORRT = frozenset({"tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"})
 _SS_DISABLE = 2  # signal.h
 _LEFT_OUT = pytest.StashKey[int]()
+_LANE_ENDED: list[str] = []
 # End-to-end tests that start all their servers themselves, so that either lane may take them.
 _OF_THEIR_OWN = frozenset(
     f"test_{name}.py"
@@ -82,6 +83,31 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_testnodedown(node: Any) -> None:
     """In the process that reports: hear it of a lane; each has collected all there is."""
     node.config.stash[_LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", 0)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, dict[str, Any], Any]:
+    """Lanes report in UTF-8: a name in a log that is no text would end one, and say of nothing."""
+    return _as_text((yield))
+
+
+def _as_text(told: Any) -> Any:
+    if isinstance(told, str):
+        return told.encode(errors="backslashreplace").decode()
+    if isinstance(told, dict):
+        return {_as_text(name): _as_text(value) for name, value in told.items()}
+    return type(told)(map(_as_text, told)) if isinstance(told, list | tuple) else told
+
+
+def pytest_internalerror(excrepr: object) -> None:
+    """Where a lane ends by itself, keep why: the first is the cause of all others."""
+    _LANE_ENDED.append(str(excrepr))
+
+
+def pytest_unconfigure() -> None:
+    """Say that again as the last thing of all, in the process that reports."""
+    for cause in _LANE_ENDED[:1]:
+        print("\n".join(cause.splitlines()[-30:]), file=sys.stderr)
 
 
 def pytest_terminal_summary(

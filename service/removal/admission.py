@@ -42,8 +42,7 @@ class MemoryBudget:
         self._max_bytes = max_bytes
         self._held = self._kept = 0
         self.waiting = 0
-        self._freed = asyncio.Condition()
-        self._announcing: set[asyncio.Future[None]] = set()
+        self._freed = asyncio.Event()
 
     @property
     def held(self) -> int:
@@ -67,7 +66,7 @@ class MemoryBudget:
     def forget(self, n_bytes: int) -> None:
         """Keep so many bytes no longer."""
         self._kept -= n_bytes
-        self._announce_soon()
+        self._announce()
 
     @asynccontextmanager
     async def hold(self, n_bytes: int) -> AsyncIterator[Reservation]:
@@ -75,14 +74,9 @@ class MemoryBudget:
         reservation = Reservation(min(n_bytes, self._max_bytes))
         self.waiting += 1
         try:
-            async with self._freed:
-                await self._freed.wait_for(
-                    lambda: (
-                        self._held == 0
-                        or self._held + reservation.n_bytes <= self._max_bytes - self._kept
-                    )
-                )
-                self._held += reservation.n_bytes
+            while not self._fits(reservation.n_bytes):
+                await self._freed.wait()
+            self._held += reservation.n_bytes
         finally:
             self.waiting -= 1
         try:
@@ -96,15 +90,14 @@ class MemoryBudget:
                     lambda _: loop.call_soon_threadsafe(self._release, reservation)
                 )
 
+    def _fits(self, n_bytes: int) -> bool:
+        return self._held == 0 or self._held + n_bytes <= self._max_bytes - self._kept
+
     def _release(self, reservation: Reservation) -> None:
         self._held -= reservation.n_bytes
-        self._announce_soon()
+        self._announce()
 
-    def _announce_soon(self) -> None:
-        announcing = asyncio.ensure_future(self._announce())
-        self._announcing.add(announcing)  # the loop itself would let it be collected
-        announcing.add_done_callback(self._announcing.discard)
-
-    async def _announce(self) -> None:
-        async with self._freed:
-            self._freed.notify_all()
+    def _announce(self) -> None:
+        """Wake all who wait: each looks by itself whether it fits now."""
+        self._freed.set()
+        self._freed = asyncio.Event()
