@@ -2,39 +2,77 @@
 
 A picture is prepared in one of its public's imaging threads, goes through the network, and is
 finished in an imaging thread. Balancers give it to whoever has the fewest. An inference runs one
-batch at a time, of all that waits. Those who run on one machine share its cores equally.
+batch at a time, of all that waits. What runs on one machine shares its cores by what it could use.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Self
+
+from scripts.command import Unusable
 
 _BEFORE, _NETWORK, _AFTER = range(3)
 _NOTHING_S = 1e-12
 
 
 @dataclass(frozen=True)
-class Costs:
-    """Core seconds of one picture, and what may be used at once.
+class Step:
+    """What a picture takes of one service.
 
     Attributes:
-        prepare_s: Of public, before the network.
-        network_s: Of inference, the hop included.
-        finish_s: Of public, after the network.
-        threads: Imaging threads of a public.
-        cores_of_network: Cores that one batch can use.
-        largest_batch: Pictures of one batch.
+        core_s: Core seconds.
+        alone_s: Seconds, where nothing else runs.
     """
 
-    prepare_s: float
-    network_s: float
-    finish_s: float
+    core_s: float
+    alone_s: float
+
+    @property
+    def width(self) -> float:
+        """Cores it uses where nothing else runs."""
+        return self.core_s / self.alone_s
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What one picture takes, and how many are taken at once.
+
+    Attributes:
+        prepare: Of public, before the network.
+        network: Of inference, the hop included.
+        finish: Of public, after the network.
+        threads: Pictures that a public works on at once.
+        largest_batch: Pictures of one batch, which takes as much as its pictures one by one.
+    """
+
+    prepare: Step
+    network: Step
+    finish: Step
     threads: int = 2
-    cores_of_network: int = 2
     largest_batch: int = 8
+
+    @property
+    def core_s(self) -> float:
+        """Core seconds of a picture, all steps together."""
+        return self.prepare.core_s + self.network.core_s + self.finish.core_s
+
+    @classmethod
+    def read(cls, report: Mapping[str, Any]) -> Self:
+        """Those of a report.
+
+        Raises:
+            Unusable: If it has none.
+        """
+        try:
+            found = report["costs"]
+            prepare, network, finish = (Step(**found[n]) for n in ("prepare", "network", "finish"))
+            return cls(prepare, network, finish, found["threads"], found["largest_batch"])
+        except (KeyError, TypeError) as fault:
+            raise Unusable("this is no report of scripts.capacity.measure") from fault
 
 
 @dataclass(frozen=True)
@@ -61,7 +99,7 @@ class _Work:
     station: _Station
     pictures: list[_Picture]
     left_s: float
-    widest: int
+    width: float
     rate: float = 0.0
 
 
@@ -79,7 +117,6 @@ class _Station:
     machine: int
     at_once: int
     batch: int
-    widest: int
     waiting: list[_Picture] = field(default_factory=list)
     running: list[_Work] = field(default_factory=list)
     inside: int = 0
@@ -97,12 +134,9 @@ class Simulation:
     def __init__(self, costs: Costs, plant: Plant, seed: int = 0) -> None:
         self._costs, self._plant, self._random = costs, plant, random.Random(seed)  # noqa: S311
         machines = iter([0] * 10**6 if plant.shared else range(10**6))
-        self._publics = [
-            _Station(next(machines), costs.threads, 1, 1) for _ in range(plant.publics)
-        ]
+        self._publics = [_Station(next(machines), costs.threads, 1) for _ in range(plant.publics)]
         self._inferences = [
-            _Station(next(machines), 1, costs.largest_batch, costs.cores_of_network)
-            for _ in range(plant.inferences)
+            _Station(next(machines), 1, costs.largest_batch) for _ in range(plant.inferences)
         ]
         self._now_s = 0.0
         self._took_s: list[float] = []
@@ -132,16 +166,14 @@ class Simulation:
         self._now_s += seconds
 
     def _share_cores(self) -> list[_Work]:
-        """Give each work on a machine the same, but no more than it can use."""
+        """Let all works on a machine go slower alike where they would use more than its cores."""
         works = [w for one in (*self._publics, *self._inferences) for w in one.running]
-        for machine in {work.station.machine for work in works}:
-            here = sorted(
-                (work for work in works if work.station.machine == machine), key=lambda w: w.widest
-            )
-            cores = float(self._plant.cores)
-            for place, work in enumerate(here):
-                work.rate = min(work.widest, cores / (len(here) - place))
-                cores -= work.rate
+        used: dict[int, float] = {}
+        for work in works:
+            machine = work.station.machine
+            used[machine] = used.get(machine, 0.0) + work.width
+        for work in works:
+            work.rate = work.width * min(1.0, self._plant.cores / used[work.station.machine])
         return works
 
     def _queue(self, picture: _Picture, station: _Station) -> None:
@@ -152,9 +184,9 @@ class Simulation:
         while station.waiting and len(station.running) < station.at_once:
             taken = station.waiting[: station.batch]
             del station.waiting[: station.batch]
-            cost_s = (self._costs.prepare_s, self._costs.network_s, self._costs.finish_s)
-            work_s = sum(cost_s[picture.step] for picture in taken)
-            station.running.append(_Work(station, taken, work_s, station.widest))
+            costs = (self._costs.prepare, self._costs.network, self._costs.finish)
+            step = costs[taken[0].step]
+            station.running.append(_Work(station, taken, len(taken) * step.core_s, step.width))
 
     def _end(self, work: _Work) -> None:
         station = work.station

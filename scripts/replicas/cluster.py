@@ -25,7 +25,6 @@ from functools import partial
 from pathlib import Path
 
 import httpx
-import psutil
 
 from models.store.home import store_folder
 from scripts.measuring.processes import PREFIX, REPOSITORY, ServerFailed
@@ -68,15 +67,6 @@ class Replica:
     def log(self) -> Path:
         """What it says."""
         return self.folder / "log"
-
-    def processes(self) -> list[psutil.Process]:
-        """The supervisor and its worker."""
-        (supervisor,) = self.host.processes
-        return [supervisor, *supervisor.children(recursive=True)]
-
-    def cpu_seconds(self) -> float:
-        """What its processes have taken so far, user and system."""
-        return float(sum(sum(one.cpu_times()[:2]) for one in self.processes()))
 
     def is_ready(self) -> bool:
         """Whether it says that it serves."""
@@ -123,8 +113,8 @@ class Cluster:
         """What the HAProxy before the inferences says."""
         return self.folder / "between" / "log"
 
-    def start(self) -> None:
-        """Start what is shared, the HAProxys and two pairs, and wait until all are ready."""
+    def start(self, pairs: int) -> None:
+        """Start what is shared, the HAProxys and the first pairs; wait until all are ready."""
         names = ["store", "front", "between"]
         names += [f"{kind}{n + 1}" for n in range(PAIRS) for kind in ("public", "inference")]
         for name in names:
@@ -133,9 +123,17 @@ class Cluster:
         self._start_store()
         self._start_balancer("front", _FRONT, "public")
         self._start_balancer("between", _BETWEEN, "inference")
-        for number in (1, 2):
-            self.launch(number)
+        for number in range(pairs):
+            self.launch(number + 1)
         self.wait_until_ready()
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """What all have taken so far, user and system: publics, inferences, all the others."""
+        found = {"public": 0.0, "inference": 0.0, "others": 0.0}
+        for name, host in self._hosts.items():
+            kind = name.rstrip("0123456789")
+            found[kind if kind in found else "others"] += host.cpu_seconds()
+        return found
 
     def launch(self, number: int) -> None:
         """Start a pair, and return at once."""
@@ -245,13 +243,16 @@ def _are_up(door: Path, names: set[str]) -> bool:
 
 
 @contextmanager
-def cluster(model: str, settings: Mapping[str, str], folder: Path) -> Iterator[Cluster]:
-    """Two pairs and what they share, ready, for the length of a block.
+def cluster(
+    model: str, settings: Mapping[str, str], folder: Path, pairs: int = 2
+) -> Iterator[Cluster]:
+    """Pairs and what they share, ready, for the length of a block.
 
     Args:
         model: Name in the catalogue; registered already.
         settings: More environment of every service.
         folder: For everything that is written; other users must be able to enter it.
+        pairs: How many there are at first.
 
     Raises:
         ServerFailed: If something does not start.
@@ -260,7 +261,7 @@ def cluster(model: str, settings: Mapping[str, str], folder: Path) -> Iterator[C
         raise ServerFailed("there is no Redis here; Debian's package is called redis-server")
     with Network() as network:
         made = Cluster(model, settings, folder, network)
-        made.start()
+        made.start(pairs)
         yield made
 
 

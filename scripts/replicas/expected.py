@@ -62,8 +62,22 @@ def difference(one: bytes, other: bytes) -> int:
     return int(np.abs(np.where(seen, first.astype(int) - second, 0)).max())
 
 
+def make_pictures(height: int, width: int, folder: Path) -> None:
+    """Crop twelve pictures out of the photographs.
+
+    Args:
+        height: Of each, in pixels.
+        width: Of each, in pixels.
+        folder: Where they are written.
+    """
+    for photo in find_photos(_PHOTOS):
+        for number, crop in enumerate(_crops(read_photo(photo))):
+            resized = cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA)
+            Image.fromarray(resized).save(folder / f"{photo.stem}-{number}.png")
+
+
 def make_known(height: int, width: int, model: str, engine: str, folder: Path) -> list[Known]:
-    """Crop twelve pictures out of the photographs, and make what is expected of each.
+    """Make twelve pictures, and what is expected of each.
 
     Args:
         height: Of each, in pixels.
@@ -78,10 +92,7 @@ def make_known(height: int, width: int, model: str, engine: str, folder: Path) -
     sources, made = folder / "sources", folder / "made"
     for place in (sources, made, folder / "home"):
         place.mkdir(parents=True)
-    for photo in find_photos(_PHOTOS):
-        for number, crop in enumerate(_crops(read_photo(photo))):
-            resized = cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA)
-            Image.fromarray(resized).save(sources / f"{photo.stem}-{number}.png")
+    make_pictures(height, width, sources)
     (folder / "home" / "models").symlink_to(store_folder())
     environment = {
         "BENTOML_HOME": str(folder / "home"),

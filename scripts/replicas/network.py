@@ -110,6 +110,10 @@ class Host:
         self.processes.append(process)
         return process
 
+    def cpu_seconds(self) -> float:
+        """What runs here has taken so far, user and system."""
+        return float(sum(sum(one.cpu_times()[:2]) for one in self._all()))
+
     def kill(self) -> None:
         """SIGKILL all that runs here, at once."""
         for process in self._all():
