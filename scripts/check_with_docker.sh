@@ -51,6 +51,7 @@ main() {
     step "Compose: a model imported" import_model
     step "Compose: two replicas" scale
     step "Compose: stop with calls in flight" stop docker compose stop
+    step "Compose: two replicas that share" share
     step "Compose: down" docker compose --progress quiet down -v
 }
 
@@ -388,7 +389,7 @@ clean_up() {
     local unwanted
     [ -s "$work/before" ] || { rm -rf "$work"; return; } # nothing was begun
     wait
-    [ ! -e "$compose_image" ] || docker compose --progress quiet down -v >/dev/null 2>&1
+    [ ! -e "$compose_image" ] || docker compose --profile '*' --progress quiet down -v >/dev/null 2>&1
     docker rm -f "$name" "$name-gpu" "$name-beside" "$name-refused" >/dev/null 2>&1 || true
     docker volume rm -f "$name" "$name-gpu" "$name-beside" >/dev/null 2>&1 || true
     unwanted=$(docker images --format '{{.Repository}}:{{.Tag}}' --filter "reference=$name")

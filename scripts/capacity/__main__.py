@@ -1,7 +1,7 @@
 """Predict waiting times of public and inference services by simulation.
 
-    python -m scripts.capacity --costs docs/benchmarks/2026-11-28-capacity-one-pair.json --shared \
-        --per-second 3 5 --output docs/benchmarks/2026-11-28-capacity-prediction
+    python -m scripts.capacity --costs docs/benchmarks/2026-11-28-capacity-one-pair.json \
+        --pairs 10 --per-second 10 20 --output docs/benchmarks/2026-11-28-capacity-plan
 
 Costs are what `scripts.capacity.measure` has found; `scripts.capacity.compare` runs what is
 predicted.
@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from scripts.arguments import positive
 from scripts.capacity.prediction import Prediction, predict, read_report
-from scripts.capacity.simulation import Costs, Plant
+from scripts.capacity.simulation import Costs, Layout, Plant
 from scripts.command import run_command
 from scripts.measuring.report import begin_run
 
@@ -27,14 +28,16 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--pairs", type=positive, default=2)
     parser.add_argument("--cores", type=positive, default=2, help="of each machine")
-    parser.add_argument("--shared", action="store_true", help="all on one machine")
+    parser.add_argument(
+        "--machines", choices=get_args(Layout), default="pair", help="what has a machine of its own"
+    )
     parser.add_argument("--per-second", type=float, nargs="+", required=True)
     parser.add_argument("--pictures", type=positive, default=10_000)
     parser.add_argument("--output", type=Path, metavar="STEM", help="report, without suffix")
     options = parser.parse_args(arguments)
     run = begin_run("scripts.capacity", arguments)
     costs = Costs.read(read_report(options.costs))
-    plant = Plant(options.pairs, options.pairs, options.cores, options.shared)
+    plant = Plant(options.pairs, options.pairs, options.cores, options.machines)
     loads = [predict(costs, plant, rate, options.pictures) for rate in options.per_second]
     prediction = Prediction(*run, costs=costs, plant=plant, loads=loads)
     if options.output:

@@ -11,9 +11,11 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from scripts.command import Unusable
+
+Layout = Literal["one", "each", "pair"]
 
 _BEFORE, _NETWORK, _AFTER = range(3)
 _NOTHING_S = 1e-12
@@ -81,15 +83,16 @@ class Plant:
 
     Attributes:
         publics: How many.
-        inferences: How many.
+        inferences: How many; as many as publics where they are pairs.
         cores: Of each machine.
-        shared: Whether all of them run on one machine; otherwise each has one of its own.
+        layout: `one` machine for all of them; a machine for `each`; or for each `pair` of a public
+            and the inference that it alone uses, which is the whole container.
     """
 
     publics: int
     inferences: int
     cores: int
-    shared: bool
+    layout: Layout
 
 
 @dataclass
@@ -133,10 +136,10 @@ class Simulation:
 
     def __init__(self, costs: Costs, plant: Plant, seed: int = 0) -> None:
         self._costs, self._plant, self._random = costs, plant, random.Random(seed)  # noqa: S311
-        machines = iter([0] * 10**6 if plant.shared else range(10**6))
-        self._publics = [_Station(next(machines), costs.threads, 1) for _ in range(plant.publics)]
+        step, first = {"one": (0, 0), "each": (1, plant.publics), "pair": (1, 0)}[plant.layout]
+        self._publics = [_Station(step * n, costs.threads, 1) for n in range(plant.publics)]
         self._inferences = [
-            _Station(next(machines), 1, costs.largest_batch) for _ in range(plant.inferences)
+            _Station(first + step * n, 1, costs.largest_batch) for n in range(plant.inferences)
         ]
         self._now_s = 0.0
         self._took_s: list[float] = []
@@ -194,7 +197,7 @@ class Simulation:
         for picture in work.pictures:
             picture.step += 1
             if picture.step == _NETWORK:
-                inference = min(self._inferences, key=lambda one: one.inside)
+                inference = self._inference_of(picture.public)
                 inference.inside += 1
                 self._queue(picture, inference)
             elif picture.step == _AFTER:
@@ -204,3 +207,8 @@ class Simulation:
                 station.inside -= 1
                 self._took_s.append(self._now_s - picture.came_s)
         self._begin(station)
+
+    def _inference_of(self, public: _Station) -> _Station:
+        if self._plant.layout == "pair":
+            return next(one for one in self._inferences if one.machine == public.machine)
+        return min(self._inferences, key=lambda one: one.inside)

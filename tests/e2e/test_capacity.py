@@ -39,7 +39,7 @@ def test_a_prediction_is_measured_made_and_compared(model_store: Path, tmp_path:
     one = run("scripts.capacity.measure", *fake)
     assert one["took_ms"] > sum(one["stages_ms"][name] for name in ("decode", "matte", "encode"))
     assert min(one["cpu_ms"].values()) > 0
-    loads = ("--shared", "--per-second", "4", "8")
+    loads = ("--machines", "one", "--per-second", "4", "8")
     run("scripts.capacity", "--costs", "scripts.capacity.measure.json", *loads)
     found = run("scripts.capacity.compare", "--predicted", "scripts.capacity.json", *fake)
     assert found["failed"] == []

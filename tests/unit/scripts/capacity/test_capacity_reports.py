@@ -36,7 +36,7 @@ def test_a_prediction_is_made_of_a_report(
     steps = {step: vars(getattr(costs, step)) for step in STEPS}
     told = {"costs": {**steps, "threads": 2, "largest_batch": 8}}
     (tmp_path / "one.json").write_text(json.dumps(told))
-    words = ["--costs", str(tmp_path / "one.json"), "--shared", "--pictures", "200"]
+    words = ["--costs", str(tmp_path / "one.json"), "--machines", "one", "--pictures", "200"]
     assert main([*words, "--per-second", "0.01", "2", "--output", str(tmp_path / "found")]) == 0
     slow, fast = json.loads((tmp_path / "found.json").read_text())["loads"]
     assert slow["p50_ms"] == pytest.approx(400, rel=0.01)
