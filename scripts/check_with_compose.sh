@@ -12,7 +12,7 @@ compose_up() {
     cat >"$compose_others" <<END
 services:
   proxy: {image: $name:others, pull_policy: never, command: [haproxy, -db, -f, /usr/local/etc/haproxy/haproxy.cfg]}
-  redis: {image: $name:others, pull_policy: never}
+  redis: {image: $name:others, pull_policy: never, command: [redis-server, --save, '', --protected-mode, 'no']}
   postgres:
     image: $name:others
     pull_policy: never
@@ -130,7 +130,7 @@ build_others() {
     docker build -q -t "$name:others" - >/dev/null <<END
 FROM $(base_name)
 RUN apt-get update -q && apt-get install -y -q --no-install-recommends haproxy redis-server postgresql \
-    && rm -rf /var/lib/apt/lists/* && install -d -o 999 -g 999 -m 700 /var/lib/postgresql/data
+    && useradd -u 999 -M other && install -d -o 999 -g 999 -m 700 /var/lib/postgresql/data
 ENV PATH=/usr/lib/postgresql/15/bin:/usr/sbin:/usr/bin:/sbin:/bin
 END
 }
@@ -155,6 +155,7 @@ share_tasks() {
             curl -sS --fail "http://$(replica "$one")$task" | grep -q '"status":"completed"' && continue 2
             sleep 0.2
         done
+        docker compose logs --tail 40
         fail "replica $one does not know of the task"
     done
 }
