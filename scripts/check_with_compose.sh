@@ -22,7 +22,7 @@ services:
       - -c
       - |
         [ -s \$\$PGDATA/PG_VERSION ] || { echo "\$\$POSTGRES_PASSWORD" >/tmp/word
-            initdb -U postgres -A scram-sha-256 --pwfile=/tmp/word && echo host all all all scram-sha-256 >>\$\$PGDATA/pg_hba.conf; }
+            initdb -E UTF8 -U postgres -A scram-sha-256 --pwfile=/tmp/word && echo host all all all scram-sha-256 >>\$\$PGDATA/pg_hba.conf; }
         exec postgres -c listen_addresses=* -k /tmp
 END
     set_up
