@@ -11,7 +11,11 @@ compose_up() {
     echo "services: {cpu: {image: '$image'}}" >"$compose_image"
     cat >"$compose_others" <<END
 services:
-  proxy: {image: $name:others, pull_policy: never, command: [haproxy, -db, -f, /usr/local/etc/haproxy/haproxy.cfg]}
+  proxy:
+    image: $name:others
+    pull_policy: never
+    command: [haproxy, -W, -db, -f, /usr/local/etc/haproxy/haproxy.cfg]
+    stop_signal: SIGUSR1
   redis: {image: $name:others, pull_policy: never, command: [redis-server, --save, '', --protected-mode, 'no']}
   postgres:
     image: $name:others
