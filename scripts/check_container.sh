@@ -2,11 +2,12 @@
 # Build the container image and prove that it runs, from nothing and back to nothing. As root, on Debian.
 #
 #   scripts/check_container.sh            where no engine is: buildah, namespaces, chroot; two minutes
-#   scripts/check_container.sh --docker   on the Docker engine that answers here, with Compose; five minutes
+#   scripts/check_container.sh --docker   on the Docker engine that answers here, with Compose; nine minutes
 #
 #   CHECK_MODEL=u2netp      the model to freeze
 #   CHECK_BASE=FILE         keep the base there as a tar, and take it from there the next time
 #   CHECK_CA=FILE           certificates the package index of this machine needs
+#   CHECK_REQUESTS=120      of callers while Compose's replica is killed
 #   PYTHON=.venv/bin/python
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -97,7 +97,7 @@ share() {
     wait_for_replica 1 && wait_for_replica 2
     wait_for_cutout "$(docker compose ps -q proxy)"
     first=$(docker compose ps -q cpu | sed -n 1p)
-    PYTHONPATH=client "$python" - "$address" "$photo" "$(state "$first" Pid)" <<'END' || fail "callers lost a picture"
+    PYTHONPATH=client "$python" - "$address" "$photo" "$(state "$first" Pid)" "${CHECK_REQUESTS:-120}" <<'END' || fail "callers lost a picture"
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -115,9 +115,9 @@ def ask(turn: int) -> bytes:
 
 
 with Client(url) as client, ThreadPoolExecutor(4) as callers:
-    made = list(callers.map(ask, range(120)))
+    made = list(callers.map(ask, range(int(sys.argv[4]))))
 assert all(one.startswith(b"\x89PNG") for one in made)
-print(f"    {len(made)} of 120 pictures came, one of two replicas was killed at the 40th")
+print(f"    {len(made)} of {sys.argv[4]} pictures came, one of two replicas was killed at the 40th")
 END
     [ "$(docker inspect -f '{{.RestartCount}}' "$first")" = 1 ] || fail "the killed replica was not restarted"
     wait_for_replica 1 && wait_for_replica 2
