@@ -138,6 +138,7 @@ def costs_of(
 
     Public's stages before and after the network keep the core they run on busy. What public and
     the others take beside them, and the time that passes meanwhile, is half before and half after.
+    Where the machine is busy with something else, stages seem longer than that, and costs too high.
 
     Args:
         took_s: Seconds that its caller waits.
@@ -146,8 +147,8 @@ def costs_of(
         largest_batch: Of the engine.
     """
     before, after = (sum(stages_s.get(name, 0.0) for name in n) for n in (_PREPARE, _FINISH))
-    around_s = (took_s - before - after - stages_s[_NETWORK]) / 2
-    beside_s = (cpu_s["public"] + cpu_s["others"] - before - after) / 2
+    around_s = max(0.0, took_s - before - after - stages_s[_NETWORK]) / 2
+    beside_s = max(0.0, cpu_s["public"] + cpu_s["others"] - before - after) / 2
     return Costs(
         Step(before + beside_s, before + around_s),
         Step(cpu_s["inference"], stages_s[_NETWORK]),

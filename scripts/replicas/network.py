@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -111,8 +112,12 @@ class Host:
         return process
 
     def cpu_seconds(self) -> float:
-        """What runs here has taken so far, user and system."""
-        return float(sum(sum(one.cpu_times()[:2]) for one in self._all()))
+        """What runs here has taken so far, user and system, what has ended included."""
+        taken = 0.0
+        for process in self._all():
+            with suppress(psutil.NoSuchProcess):  # its parent tells of it from now on
+                taken += sum(process.cpu_times()[:4])
+        return taken
 
     def kill(self) -> None:
         """SIGKILL all that runs here, at once."""

@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.server import REPOSITORY
 
+pytestmark = pytest.mark.full
+
 TESTS = r"""
 import logging
 
@@ -22,21 +24,38 @@ def test_a_failure_that_is_no_text():
 def test_what_comes_after():
     pass
 """
+BROKEN = """
+import os
+
+def pytest_runtest_logfinish(nodeid):
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        raise ValueError("a hook of " + nodeid)
+"""
 
 
-@pytest.mark.full
-def test_what_is_no_text_is_reported_all_the_same(tmp_path: Path) -> None:
-    (tmp_path / "test_odd.py").write_text(TESTS)
-    words = ["-n", "1", "-p", "tests.conftest", "-c", "pytest.ini", "--rootdir", ".", "."]
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", *words],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(REPOSITORY)},
+def run_in_a_lane(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    (folder / "test_odd.py").write_text(TESTS)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    lane = ["-n", "1", "-p", "tests.conftest", "-c", "pytest.ini", "--rootdir", "."]
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *lane, *words, "."],
+        cwd=folder,
+        env={"PYTHONPATH": f"{REPOSITORY}:{folder}"},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_what_is_no_text_is_reported_all_the_same(tmp_path: Path) -> None:
+    ran = run_in_a_lane(tmp_path)
     assert ran.returncode == 1, ran.stdout + ran.stderr
     assert "1 failed, 2 passed" in ran.stdout
     assert r"c\udcffd" in ran.stdout
+
+
+def test_why_a_lane_ended_is_the_last_thing_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    ran = run_in_a_lane(tmp_path, "-p", "broken")
+    assert ran.returncode == 3, ran.stdout + ran.stderr
+    assert "ValueError: a hook of test_odd.py::test_a_log" in ran.stderr

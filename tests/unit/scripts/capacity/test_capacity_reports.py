@@ -29,6 +29,13 @@ def test_nothing_that_was_measured_is_lost() -> None:
     assert costs.largest_batch == 8
 
 
+def test_on_a_busy_machine_no_step_costs_less_than_nothing() -> None:
+    """Stages that waited for a core: longer than the median picture, and than the cores worked."""
+    costs = costs_of(0.3, {"public": 0.05, "inference": 0.36, "others": 0.01}, STAGES, 8)
+    for step in STEPS:
+        assert getattr(costs, step).core_s >= getattr(costs, step).alone_s * 0.9 > 0
+
+
 def test_a_prediction_is_made_of_a_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
