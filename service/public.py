@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator
@@ -52,7 +51,7 @@ from service.processes.bentoml_patches import end_timers_with_requests
 from service.processes.connections import ConnectionKeeper, tame_websockets
 from service.processes.watchdog import replace_when_hung
 from service.processes.workers import PUBLIC, end_with_supervisor, is_sibling, kill_sibling, serving
-from service.removal.batch import measure_batch_size
+from service.removal.batch import open_batch_lane
 from service.removal.options import RemovalOptions
 from service.removal.ports import ServedModel
 from service.resources import allowed_bytes
@@ -179,8 +178,7 @@ async def _warm_up(services: Services) -> None:
             return
     tags = ", ".join(model.tag for model in _models.values())
     log.info("ready: %s on http://%s:%d", tags, _settings.host, _settings.port)
-    with contextlib.suppress(BackgroundRemovalError):  # then batches go on one by one
-        remover.open_batch_lane(await measure_batch_size(remover))
+    await open_batch_lane(remover)
 
 
 # BentoML brings the files of Swagger UI for its own page, which loads scripts of third parties.

@@ -123,6 +123,19 @@ async def _attempt(
         return BackgroundRemovalError()
 
 
+async def open_batch_lane(remover: BackgroundRemover) -> None:
+    """Let batches work on as many pictures at once as are worth it.
+
+    Args:
+        remover: Whose lane it is; where a picture fails that is tried out, it stays as it is.
+    """
+    try:
+        remover.open_batch_lane(await measure_batch_size(remover))
+    except Exception:
+        log.exception("how many pictures of batches at once are worth it is not known")
+    log.info("pictures of batches at once: %d", remover.batch_size)
+
+
 async def measure_batch_size(remover: BackgroundRemover) -> int:
     """How many pictures at once are worth it, by trying, for some seconds at most.
 

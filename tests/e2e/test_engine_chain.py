@@ -190,6 +190,8 @@ def test_a_gpu_out_of_memory_with_nothing_behind_it_is_a_problem_with_all_its_fi
     cache = shutil.copytree(built, tmp_path / "cache", ignore=shutil.ignore_patterns("run"))
     (machine / "no_cpu_engine").touch()
     with serve_there(BIREFNET_BUILD_ENGINE="never", BIREFNET_CACHE_DIR=str(cache)) as server:
+        # Else the fault may meet one of the pictures that the service tries out itself.
+        server.wait_for(lambda: "of batches at once" in server.log(), 60, "quiet")
         (machine / "upload").write_text(OUT_OF_MEMORY)
         body = assert_problem(server.remove(PICTURE), "GPU_MEMORY_EXHAUSTED")
         assert body["gpu_memory_required_mb"] > 0
