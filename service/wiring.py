@@ -152,9 +152,8 @@ def _tasks(settings: Settings) -> TasksConfig | None:
         url = f"sqlite:///{folder / 'tasks.db'}"
     if url.startswith("sqlite"):
         executor = ""
-    url = re.sub("^postgres(ql)?:", "postgresql+psycopg:", url)
     return TasksConfig(
-        queue=QueueConfig(url, executor),
+        queue=QueueConfig(_address(url), executor),
         storage=settings.storage_url,
         key=bytes.fromhex(settings.tasks_key),
         webhooks=WebhookConfig(PREFIX, tuple(map(read_destination, settings.webhook_servers)))
@@ -164,6 +163,16 @@ def _tasks(settings: Settings) -> TasksConfig | None:
         most_per_caller=settings.max_tasks_per_client,
         keep_s=settings.task_result_sec,
     )
+
+
+def _address(url: str) -> str:
+    """An address as SQLAlchemy reads it; text is text, whatever a database is encoded in."""
+    if url.startswith("sqlite"):
+        return url
+    url = re.sub("^postgres(ql)?:", "postgresql+psycopg:", url)
+    if "client_encoding=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}client_encoding=utf8"
 
 
 def create_services(

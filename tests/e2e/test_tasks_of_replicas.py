@@ -43,6 +43,19 @@ def test_a_replica_that_is_gone_for_good_loses_no_task(
         assert other.get(ends[0]["result_url"]).status_code == 200
 
 
+def test_a_database_without_an_encoding_keeps_tasks(serve: Serve, tmp_path: Path) -> None:
+    with PostgresServer(encoding="SQL_ASCII") as postgres:
+        settings = {
+            **MANY,
+            "BIREFNET_STORAGE_URL": str(tmp_path / "storage"),
+            "BIREFNET_TASKS": postgres.url,
+        }
+        with serve(**settings) as server:
+            (end,) = server.finish(server.send_task(PNG))
+            assert end["state"] == "succeeded"
+            assert server.get(end["result_url"]).status_code == 200
+
+
 def test_postgres_may_go_and_return(serve: Serve, postgres: PostgresServer, tmp_path: Path) -> None:
     storage = {"BIREFNET_STORAGE_URL": str(tmp_path / "storage")}
     settings = {

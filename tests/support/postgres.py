@@ -20,11 +20,15 @@ _BINARIES = Path("/usr/lib/postgresql/15/bin")
 class PostgresServer:
     """Postgres with an empty database.
 
+    Args:
+        encoding: Of the database. SQL_ASCII is what a host without a locale gives it.
+
     Attributes:
         url: What `BIREFNET_TASKS` is set to.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, encoding: str = "UTF8") -> None:
+        self._encoding = encoding
         self._folder = Path(tempfile.mkdtemp(prefix="postgres-"))
         self._port = free_port()
         self.url = f"postgresql://{_USER}@127.0.0.1:{self._port}/{_USER}"
@@ -32,7 +36,8 @@ class PostgresServer:
     def __enter__(self) -> Self:
         if os.getuid() == 0:
             shutil.chown(self._folder, pwd.getpwnam(_USER).pw_uid)
-        self._run("initdb", "-D", str(self._folder / "data"), "-U", _USER, "-A", "trust")
+        made = ("--locale=C", "-E", self._encoding)
+        self._run("initdb", "-D", str(self._folder / "data"), "-U", _USER, "-A", "trust", *made)
         self.start()
         return self
 

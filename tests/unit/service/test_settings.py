@@ -354,8 +354,16 @@ def test_tasks_lie_where_it_is_said_and_are_called_alike_after_a_restart(
     assert "hidden" not in repr(settings)
     tasks = configure(settings).tasks
     assert tasks is not None
-    assert tasks.queue.url == "postgresql+psycopg://u:hidden@h/d"
+    assert tasks.queue.url == "postgresql+psycopg://u:hidden@h/d?client_encoding=utf8"
     assert tasks.queue.executor.endswith(f"{socket.gethostname()}:55433")
+    for query, read_as in (
+        ("sslmode=require", "sslmode=require&client_encoding=utf8"),
+        ("client_encoding=latin1", "client_encoding=latin1"),
+    ):
+        monkeypatch.setenv("BIREFNET_TASKS", f"postgres://h/d?{query}")
+        tasks = configure(read_settings()).tasks
+        assert tasks is not None
+        assert tasks.queue.url == f"postgresql+psycopg://h/d?{read_as}"
     monkeypatch.setenv("BIREFNET_WEBHOOK_SERVERS", "10.1.2.3:9000")
     assert "BIREFNET_WEBHOOK_SERVERS needs BIREFNET_WEBHOOKS=true" in refusal()
     monkeypatch.setenv("BIREFNET_WEBHOOKS", "true")
