@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,3 +18,14 @@ FloatArray = npt.NDArray[np.float32]
 
 #: A binary matte ``[H, W]``, or pixels chosen.
 Mask = npt.NDArray[np.bool_]
+
+
+class Rows(Protocol):
+    """A picture whose rows can be had: an array, or what makes them when they are read."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width and, but for grey, channels."""
+
+    def __getitem__(self, rows: slice, /) -> U8Array:
+        """Some rows of it."""

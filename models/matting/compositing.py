@@ -3,45 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from models.arrays import U8Array
+from models.arrays import Rows, U8Array
 
 #: Work goes strip by strip, so that what one step writes is still in the cache for the next.
 _STRIP_ROWS = 64
 
 
-def cutout(source: U8Array, alpha_u8: U8Array) -> U8Array:
-    """Put colours and opacity together, straight (colours are not multiplied by alpha).
+@dataclass(frozen=True, eq=False)
+class Cutout:
+    """Colours and opacity together, straight RGBA ``[H, W, 4]``, put together where rows are read.
 
-    Colours under alpha 0 are set to 0: nobody sees them, they would leak what was cut away, and
-    without them a PNG is about half the bytes and half the time to encode.
+    Colours are not multiplied by alpha. Those under alpha 0 are 0: nobody sees them, they would
+    leak what was cut away, and without them a PNG is about half the bytes and half the time to
+    encode.
 
-    Args:
-        source: Colours ``[H, W, 3]``: the source image, or the estimated foreground.
+    Attributes:
+        colours: ``[H, W, 3]``: the source image, or the estimated foreground.
         alpha_u8: Matte ``[H, W]``, 0..255.
-
-    Returns:
-        Cutout ``[H, W, 4]``, RGBA.
 
     Raises:
         ValueError: If the two differ in size. Our bug, never a user's.
     """
-    if source.shape[:2] != alpha_u8.shape:
-        raise ValueError(f"source {source.shape[:2]} and alpha {alpha_u8.shape} differ")
-    rgba = np.empty((*alpha_u8.shape, 4), np.uint8)
-    hidden = np.zeros((_STRIP_ROWS, alpha_u8.shape[1], 4), np.uint8)
-    for strip in _strips(alpha_u8.shape[0]):
-        part, opacity = rgba[strip], alpha_u8[strip]
-        cv2.cvtColor(source[strip], cv2.COLOR_RGB2RGBA, dst=part)
-        cv2.insertChannel(opacity, part, 3)
-        cv2.copyTo(hidden[: len(part)], np.equal(opacity, 0).view(np.uint8), part)
-    return rgba
+
+    colours: U8Array
+    alpha_u8: U8Array
+
+    def __post_init__(self) -> None:
+        if self.colours.shape[:2] != self.alpha_u8.shape:
+            sizes = f"colours {self.colours.shape[:2]} and alpha {self.alpha_u8.shape}"
+            raise ValueError(f"{sizes} differ")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width, and 4."""
+        return (*self.alpha_u8.shape, 4)
+
+    def __getitem__(self, rows: slice, /) -> U8Array:
+        """Some rows ``[n, W, 4]``, the caller's own."""
+        colours, alpha_u8 = self.colours[rows], self.alpha_u8[rows]
+        rgba = np.zeros((*alpha_u8.shape, 4), np.uint8)
+        together = np.empty((min(len(rgba), _STRIP_ROWS), *rgba.shape[1:]), np.uint8)
+        for strip in _strips(len(rgba)):
+            opacity = alpha_u8[strip]
+            part = together[: len(opacity)]
+            cv2.cvtColor(colours[strip], cv2.COLOR_RGB2RGBA, dst=part)
+            cv2.insertChannel(opacity, part, 3)
+            cv2.copyTo(part, opacity, rgba[strip])
+        return rgba
 
 
-def composite(cutout: U8Array, background: U8Array) -> U8Array:
+def composite(cutout: Rows, background: U8Array) -> U8Array:
     """Lay a cutout over a background.
 
     Args:
@@ -51,11 +67,13 @@ def composite(cutout: U8Array, background: U8Array) -> U8Array:
     Returns:
         Composite ``[H, W, 3]``, RGB, rounded to the nearest level.
     """
-    colours = np.empty((*cutout.shape[:2], 3), np.uint8)
-    for strip in _strips(cutout.shape[0]):
-        front = cv2.cvtColor(cutout[strip], cv2.COLOR_RGBA2RGB)
+    height, width = cutout.shape[:2]
+    colours = np.empty((height, width, 3), np.uint8)
+    for strip in _strips(height):
+        rgba = cutout[strip]
+        front = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
         behind = background[strip] if background.ndim == 3 else background
-        opacity = cv2.extractChannel(cutout[strip], 3).astype(np.float32) / 255.0
+        opacity = cv2.extractChannel(rgba, 3).astype(np.float32) / 255.0
         cv2.blendLinear(
             front,
             np.ascontiguousarray(np.broadcast_to(behind, front.shape)),
@@ -103,5 +121,6 @@ def underlay(
 
 
 def _strips(height: int) -> Iterator[slice]:
+    """Rows of a picture in parts that fit the cache, one after the other."""
     for top in range(0, height, _STRIP_ROWS):
         yield slice(top, min(top + _STRIP_ROWS, height))

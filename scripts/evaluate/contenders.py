@@ -8,7 +8,7 @@ from typing import Protocol
 
 from models.arrays import U8Array
 from models.engine import CPU_ENGINES, Engine, EngineConfig, open_engine
-from models.matting.compositing import cutout
+from models.matting.compositing import Cutout
 from models.matting.foreground import estimate_foreground
 from models.matting.postprocess import smooth_alpha
 from models.matting.preprocess import fit
@@ -76,7 +76,7 @@ class OpenModel:
     def cut_out(self, source: U8Array) -> U8Array:
         """What the service makes of a picture by default."""
         alpha = self.matte(source)
-        return cutout(estimate_foreground(source, alpha), alpha)
+        return Cutout(estimate_foreground(source, alpha), alpha)[:]
 
     def close(self) -> None:
         """Close the engine."""
@@ -101,7 +101,7 @@ class PlainCutouts:
 
     def cut_out(self, source: U8Array) -> U8Array:
         """The network's matte, brought up to the picture's size."""
-        return cutout(source, refine_alpha(self.model.infer(source), source, None))
+        return Cutout(source, refine_alpha(self.model.infer(source), source, None))[:]
 
     def close(self) -> None:
         """The model is somebody else's."""

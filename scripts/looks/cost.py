@@ -15,7 +15,7 @@ from models.arrays import U8Array
 from models.matting.backdrop import blur_backdrop, contain, cover, fill_hidden
 from models.matting.canvas import Box, place, subject_box
 from models.matting.colour_match import match_colours
-from models.matting.compositing import cutout, underlay
+from models.matting.compositing import Cutout, underlay
 from models.matting.edges import feather, shift_edge
 from models.matting.outline import outline
 from models.matting.shadow import cast_shadow
@@ -68,13 +68,13 @@ def calls(height: int, width: int) -> dict[str, Callable[[], object]]:
     """
     picture, alpha, behind = _picture(height, width)
     rows, columns = height * 2 // 3, width * 2 // 3
-    shadow, rgba = cast_shadow(alpha, "drop", 0.5), cutout(picture, alpha)
+    shadow, rgba = cast_shadow(alpha, "drop", 0.5), Cutout(picture, alpha)[:]
     formats = {
         f"{name}, quality 90": partial(_encode, picture if name == "jpeg" else rgba, name)
         for name in ENCODINGS
     }
     return {
-        "cutout and PNG, to compare": lambda: encode_png(cutout(picture, alpha)),
+        "cutout and PNG, to compare": lambda: encode_png(Cutout(picture, alpha)),
         "shift_edge 2.5 px": lambda: shift_edge(alpha, 2.5),
         "shift_edge -20 px": lambda: shift_edge(alpha, -20.0),
         "feather 3 px": lambda: feather(alpha, 3.0),

@@ -14,7 +14,7 @@ from models.arrays import U8Array
 from models.matting.backdrop import blur_backdrop
 from models.matting.canvas import Box, place, subject_box
 from models.matting.colour_match import match_colours
-from models.matting.compositing import composite, cutout, underlay
+from models.matting.compositing import Cutout, composite, underlay
 from models.matting.edges import feather, shift_edge
 from models.matting.foreground import estimate_foreground
 from models.matting.outline import outline
@@ -41,15 +41,15 @@ def _draw_box(alpha_u8: U8Array) -> U8Array:
 def _lay_under(
     colours: U8Array, alpha_u8: U8Array, opacity: U8Array, colour: tuple[int, int, int]
 ) -> U8Array:
-    return cutout(*underlay(colours, alpha_u8, colour, opacity))
+    return Cutout(*underlay(colours, alpha_u8, colour, opacity))[:]
 
 
 def _lay_over(colours: U8Array, alpha_u8: U8Array, background: U8Array) -> U8Array:
-    return composite(cutout(colours, alpha_u8), background)
+    return composite(Cutout(colours, alpha_u8), background)
 
 
 def _place(colours: U8Array, alpha_u8: U8Array, box: tuple[int, ...]) -> U8Array:
-    return cutout(*place(colours, alpha_u8, Box(*box), alpha_u8.shape))
+    return Cutout(*place(colours, alpha_u8, Box(*box), alpha_u8.shape))[:]
 
 
 #: The functions by name; they take a vector's inputs and parameters by name.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from models.arrays import U8Array
 from models.matting.backdrop import fill_hidden
 from models.matting.preprocess import fit
@@ -53,7 +51,7 @@ def make_small(
     removal.background = kept.background if behind is not None else None
     run(_FINISH_SMALL, removal, clock)
     with clock.stage("encode"):
-        files = _encode_quickly(removal.pixels, min(asked.options.quality, _QUALITY))
+        files = _encode_quickly(removal.pixels[:], min(asked.options.quality, _QUALITY))
         removal.file = files[0]
     result = result_of(removal, kept.matte, clock.stages_ms)
     return Shown(asked.seq, "small", result, files)
@@ -102,9 +100,8 @@ def _encode_quickly(pixels: U8Array, quality: int) -> tuple[EncodedFile, ...]:
         return (encode_picture(pixels, "png"),)
     if pixels.shape[2] == 3:
         return (encode_picture(pixels, "jpeg", quality),)
-    alpha = np.ascontiguousarray(pixels[..., 3])
     colours = encode_picture(fill_hidden(pixels), "jpeg", quality)
-    return colours, encode_picture(alpha, "png")
+    return colours, encode_picture(pixels[..., 3], "png")
 
 
 def _at_most(pixels: U8Array, side: int) -> U8Array:

@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.arrays import U8Array
+from models.arrays import Rows, U8Array
 from models.matting import preprocess
 from models.matting.backdrop import blur_backdrop, contain, cover, fill_hidden
 from models.matting.canvas import Box, place, subject_box
 from models.matting.colour_match import match_colours
-from models.matting.compositing import composite, cutout, underlay
+from models.matting.compositing import Cutout, composite, underlay
 from models.matting.edges import feather, shift_edge
 from models.matting.foreground import estimate_foreground
 from models.matting.outline import outline
@@ -60,7 +60,8 @@ class Removal:
         colours: The subject's own colours, ``[H, W, 3]`` uint8.
         background: Its colours.
         backdrop: The background on the canvas, ``[H, W, 3]`` uint8, or one colour ``[3]``.
-        pixels: What is encoded: ``[H, W]`` mask, ``[H, W, 3]`` composite, ``[H, W, 4]`` cutout.
+        pixels: What is encoded: ``[H, W]`` mask, ``[H, W, 3]`` composite, ``[H, W, 4]`` cutout,
+            put together where it is read.
         file: The same as a file.
     """
 
@@ -78,7 +79,7 @@ class Removal:
     colours: U8Array = field(init=False)
     background: U8Array | None = None
     backdrop: U8Array = field(init=False)
-    pixels: U8Array = field(init=False)
+    pixels: Rows = field(init=False)
     file: EncodedFile = field(init=False)
 
 
@@ -216,18 +217,18 @@ def compose(removal: Removal, _: StageClock) -> None:
     if made == "mask":
         removal.pixels = removal.alpha
         return
-    removal.pixels = cutout(removal.colours, removal.alpha)
+    removal.pixels = Cutout(removal.colours, removal.alpha)
     if made == "composite":
         removal.pixels = composite(removal.pixels, removal.backdrop)
-    del removal.colours  # as large as the picture, and encoding is where most memory is taken
+    del removal.colours  # a composite needs them no more; encoding is where most memory is taken
 
 
 def encode(removal: Removal, _: StageClock) -> None:
     """The picture to a file."""
     options = removal.options
     if options.made == "parts":
-        colours, alpha = fill_hidden(removal.pixels), removal.pixels[..., 3]
-        removal.file = encode_parts(colours, alpha, options.quality)
+        colours = fill_hidden(removal.pixels[:])
+        removal.file = encode_parts(colours, removal.alpha, options.quality)
     else:
         removal.file = encode_picture(removal.pixels, options.format, options.quality)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.matting.compositing import composite, cutout, underlay
+from models.matting.compositing import Cutout, composite, underlay
 from tests.support.mattes import HOSTILE, colours, noise
 
 
@@ -25,7 +25,7 @@ def alpha() -> np.ndarray:
 def test_colours_under_zero_alpha_are_zero_and_others_untouched(
     source: np.ndarray, alpha: np.ndarray
 ) -> None:
-    made = cutout(source, alpha)
+    made = Cutout(source, alpha)[:]
     assert made[alpha == 0].max() == 0
     assert np.array_equal(made[alpha > 0][:, :3], source[alpha > 0])
     assert np.array_equal(made[..., 3], alpha)
@@ -33,13 +33,13 @@ def test_colours_under_zero_alpha_are_zero_and_others_untouched(
 
 def test_the_source_is_not_written_to(source: np.ndarray, alpha: np.ndarray) -> None:
     before = source.copy()
-    cutout(source, alpha)
+    Cutout(source, alpha)[:]
     assert np.array_equal(source, before)
 
 
 def test_sizes_must_agree(source: np.ndarray) -> None:
     with pytest.raises(ValueError, match="differ"):
-        cutout(source, np.zeros((3, 3), np.uint8))
+        Cutout(source, np.zeros((3, 3), np.uint8))
 
 
 @pytest.mark.parametrize("one_colour", [False, True])
@@ -50,7 +50,7 @@ def test_a_composite_is_the_weighted_mean(
     share = alpha[..., None] / 255.0
     visible = np.where(alpha[..., None] > 0, source, 0)
     expected = share * visible + (1 - share) * background
-    made = composite(cutout(source, alpha), background)
+    made = composite(Cutout(source, alpha), background)
     assert np.abs(made - expected).max() <= 0.51
     assert np.array_equal(made[alpha == 255], source[alpha == 255])
 
