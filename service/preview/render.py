@@ -24,7 +24,8 @@ _FINISH_FULL = [Step(refine), Step(retouch), *FINISH[1:]]
 def small_removal(kept: Kept, options: RemovalOptions) -> Removal:
     """The removal of the small picture, before anything of it is done."""
     header = replace(kept.header, height=kept.small.height, width=kept.small.width)
-    removal = Removal(b"", header, small_options(options, kept.scale), kept.model.spec)
+    options = small_options(options, kept.scale)
+    removal = Removal(b"", header, options, kept.model.spec, keeps_source=True)
     removal.source, removal.alpha = kept.small, kept.alpha
     return removal
 

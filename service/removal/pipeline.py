@@ -51,7 +51,8 @@ class Removal:
         options: What the caller chose.
         spec: The model: its input size, and how its matte is refined.
         behind: The background picture that was sent or named; None without one.
-        source: The picture, as a viewer sees it.
+        keeps_source: Whether somebody needs the source after this removal.
+        source: The picture, as a viewer sees it; `foreground` may write into it.
         model_input: What the network gets, ``[S, S, 3]`` uint8.
         alpha: The matte, uint8: the network's ``[S, S]``, from `refine` on ``[H, W]``.
         matte: The matte as large as the source, also where the canvas is another.
@@ -70,6 +71,7 @@ class Removal:
     options: RemovalOptions
     spec: ModelSpec
     behind: Background | None = None
+    keeps_source: bool = False
     source: decoding.SourceImage = field(init=False)
     model_input: U8Array = field(init=False)
     alpha: U8Array = field(init=False)
@@ -124,10 +126,12 @@ def foreground(removal: Removal, _: StageClock) -> None:
     if source.alpha is not None:
         removal.alpha = combine_alpha(removal.alpha, source.alpha)
     removal.matte, removal.subject = removal.alpha, subject_box(removal.alpha)
-    if removal.options.made == "mask":
+    made, reach = removal.options.made, removal.options.edge_reach
+    if made == "mask":
         return
     if removal.options.decontaminate:
-        found = estimate_foreground(source.pixels, removal.alpha, removal.options.edge_reach)
+        spent = not removal.keeps_source and made != "composite"  # which may blur it
+        found = estimate_foreground(source.pixels, removal.alpha, reach, overwrite=spent)
         removal.colours = source.with_own_colours(found)
     else:
         removal.colours = source.pixels if source.straight is None else source.straight

@@ -35,6 +35,17 @@ def test_a_read_only_source_is_left_alone(source: np.ndarray, alpha: np.ndarray)
     estimate_foreground(doubled, wide)
 
 
+@pytest.mark.parametrize("writeable", [True, False])
+def test_a_source_that_is_needed_no_more_becomes_the_same_colours(
+    source: np.ndarray, alpha: np.ndarray, writeable: bool
+) -> None:
+    expected = estimate_foreground(source, alpha)
+    source.flags.writeable = writeable
+    made = estimate_foreground(source, alpha, overwrite=True)
+    assert np.array_equal(made, expected)
+    assert (made is source) == writeable
+
+
 def test_the_green_fringe_goes(source: np.ndarray, alpha: np.ndarray) -> None:
     soft = (alpha > 20) & (alpha < 235)
     before = np.abs(source[soft] - SKIN).mean()

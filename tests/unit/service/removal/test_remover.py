@@ -228,7 +228,7 @@ async def test_a_thread_gives_up_at_its_next_step_once_nobody_waits(
 async def test_no_memory_is_said_to_be_no_memory(
     portrait_png: bytes, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    def no_memory(*_: object) -> None:
+    def no_memory(*_: object, **__: object) -> None:
         raise MemoryError
 
     remover = make_remover(FakeMattingClient())
