@@ -278,8 +278,11 @@ kill_worker() {
     answer_of "$work/large.png" >"$work/answer" &
     call=$!
     sleep 0.3
+    # Held still, the supervisor replaces nothing until the health check has looked.
+    kill -STOP "$(state "$name" Pid)"
     docker exec "$name" python -c "import os; os.kill($old, 9)"
     if [ "$service" = inference ] && probe; then fail "its health check does not see that inference is dead"; fi
+    kill -CONT "$(state "$name" Pid)"
     wait_for_cutout "$name"
     [ -n "$(worker "$service")" ] && [ "$(worker "$service")" != "$old" ] || fail "$service was not replaced"
     [ "$(docker inspect -f '{{.State.StartedAt}} {{.RestartCount}}' "$name")" = "$before" ] \
