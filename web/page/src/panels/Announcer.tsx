@@ -6,15 +6,31 @@ import { say } from "../strings.js";
 import css from "./panels.module.css";
 
 const AT_MOST_EVERY_MS = 2000;
+/** So long a text stays before the next, else a screen reader may never see it. */
+const STAYS_MS = 250;
+const MOST_WAITING = 5;
+
+interface Told {
+  readonly key: string;
+  readonly text: string;
+}
+
+/** What is told once this is told, too; of many that wait the oldest go. */
+const adding =
+  (one: Told) =>
+  ([shown, ...waiting]: readonly Told[]): readonly Told[] => {
+    const next = [...waiting, one].slice(-MOST_WAITING);
+    return shown ? [shown, ...next] : next;
+  };
 
 /** Tells a screen reader what happened, and how many pictures are done at most every two seconds. */
 export function Announcer() {
   const said = usePage((state) => state.said);
   const done = usePage((state) => state.pictures.filter(isFinished).length);
-  const [now, setNow] = useState({ key: "", text: "" });
+  const [[now, ...waiting], setTold] = useState<readonly Told[]>([]);
   const last = useRef(0);
   const before = useRef(0);
-  useEffect(() => setNow({ key: `said ${said.n}`, text: said.text }), [said]);
+  useEffect(() => setTold(adding({ key: `said ${said.n}`, text: said.text })), [said]);
   useEffect(() => {
     const isMore = done > before.current;
     before.current = done;
@@ -22,13 +38,22 @@ export function Announcer() {
     const wait = Math.max(0, last.current + AT_MOST_EVERY_MS - Date.now());
     const timer = setTimeout(() => {
       last.current = Date.now();
-      setNow({ key: `done ${done}`, text: say("saidDone", { n: done }) });
+      setTold(adding({ key: `done ${done}`, text: say("saidDone", { n: done }) }));
     }, wait);
     return () => clearTimeout(timer);
   }, [done]);
+  const isNext = waiting.length > 0;
+  useEffect(() => {
+    if (!isNext) return;
+    const timer = setTimeout(
+      () => setTold((told) => (told[0] === now ? told.slice(1) : told)),
+      STAYS_MS,
+    );
+    return () => clearTimeout(timer);
+  }, [now, isNext]);
   return (
     <p className="hidden" role="status" data-said>
-      <span key={now.key}>{now.text}</span>
+      <span key={now?.key}>{now?.text}</span>
     </p>
   );
 }
