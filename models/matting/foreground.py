@@ -36,7 +36,7 @@ def estimate_foreground(
         alpha_u8: Matte ``[H, W]``, 0..255.
         reach: How far the edge will be moved or softened afterwards, in pixels.
         overwrite: Whether ``source`` is needed no more and may become the foreground, if it can be
-            written to: a copy of a large picture takes longer than many of its edges.
+            written to. Fresh memory for a copy of 12 MP takes nearly as long as the colours.
 
     Returns:
         Foreground ``[H, W, 3]``. Colours under alpha 0, farther out than that, mean nothing.

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from models.matting.compositing import Cutout
 from models.spare_cores import SpareCores
 from service.imaging import encode
 from service.imaging.encode import encode_png
@@ -55,6 +56,7 @@ def test_a_file_of_several_pieces_is_one_stream(
     shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(encode, "_PIECE_BYTES", 300_000)
+    monkeypatch.setattr(encode, "_STRIP_BYTES", 40_000)
     pixels = np.random.default_rng(3).integers(0, 4, shape, dtype=np.uint8)
     files = []
     for n_cores in (1, 4):
@@ -65,3 +67,15 @@ def test_a_file_of_several_pieces_is_one_stream(
     assert np.array_equal(read, pixels)
     stream = b"".join(data for kind, data in chunks_of(files[0]) if kind == b"IDAT")
     assert len(zlib.decompress(stream)) == shape[0] * (1 + pixels[0].size)  # and zlib the stream's
+
+
+def test_a_cutout_is_encoded_as_its_rows_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encode, "_PIECE_BYTES", 300_000)
+    monkeypatch.setattr(encode, "_STRIP_BYTES", 40_000)
+    random = np.random.default_rng(4)
+    colours = random.integers(1, 256, (500, 700, 3), dtype=np.uint8)
+    alpha = random.integers(0, 3, (500, 700), dtype=np.uint8)
+    cutout = Cutout(colours, alpha)
+    read = np.asarray(open_image(encode_png(cutout)))
+    assert np.array_equal(read[..., 3], alpha)
+    assert np.array_equal(read[..., :3], np.where(alpha[..., None] > 0, colours, 0))

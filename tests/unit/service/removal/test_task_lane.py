@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from service.removal.batch import open_batch_lane
 from service.removal.bounds import RemoverConfig
 from service.removal.options import RemovalOptions
 from service.removal.ports import ServedModel
@@ -61,4 +62,14 @@ async def test_tasks_are_slow_while_callers_are_there_and_fast_when_they_are_not
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
             await many(lane, 1)
+    await remover.close()
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("nobody foresaw this"), MemoryError()], ids=str)
+async def test_a_picture_tried_out_that_fails_keeps_nobody_waiting(fault: Exception) -> None:
+    client = FakeMattingClient(faults=(fault,))
+    remover = BackgroundRemover([ServedModel(SPEC, client)], RemoverConfig())
+    await open_batch_lane(remover)
+    assert client.calls == 1
+    assert remover.batch_size == 1
     await remover.close()
